@@ -39,7 +39,8 @@ beforeAll(() => {
   const { stdout, stderr } = run("npm", ...pack);
   [packed] = JSON.parse(stdout.slice(stdout.indexOf("[\n"))) as [Packed];
   expect(packed, stderr).toBeDefined();
-  const installed = run("npm", "install", join(scratch, packed.filename));
+  // npm looks for a folder to install into among those above, too.
+  const installed = run("npm", "install", "--prefix", home, join(scratch, packed.filename));
   expect(installed.code, installed.stderr).toBe(0);
   // An npm that runs no scripts keeps it.
   rmSync(join(home, "node_modules/onnxruntime-node"), { recursive: true, force: true });
@@ -69,8 +70,8 @@ test("it holds what runs: no sources, maps, tests or benchmarks, in less than 5.
   expect(packed.size).toBeLessThan(5.2e6);
   // 1.2 MB packed, for pages; processes take it from its package.
   expect(paths.filter((path) => path.endsWith(".wasm"))).toEqual(["dist/web/assets/highs.wasm"]);
-  // A folder that slips in has hundreds.
-  expect(paths.length).toBeLessThan(1000);
+  // Some 1,010 of its own; a folder that slips in has hundreds.
+  expect(paths.length).toBeLessThan(1100);
 });
 
 test("the first commands run: init, check, simulate, query, report, doctor", () => {

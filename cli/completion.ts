@@ -31,8 +31,8 @@ function following(command: Command, before: string, word: string): readonly str
   }
   if (command.commands !== undefined) return command.commands.map(nameOf);
   if (nameOf(command) === "schedulers") {
-    const { presets, policies } = catalogue();
-    return [...new Set([...presets, ...policies].map(({ name }) => name))];
+    const { presets, policies, iterations } = catalogue();
+    return [...new Set([...presets, ...policies, ...iterations].map(({ name }) => name))];
   }
   if ("scenario" in positionals) return scenarioFiles(word);
   return Object.values(positionals).flatMap((one) => kindOf(one).choices ?? []);

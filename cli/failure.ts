@@ -15,9 +15,17 @@ export function printFailure(thrown: unknown): void {
     process.stderr.write(`${red("tandem: this is a bug")}\n${withSourcePlaces(text)}\n`);
     return;
   }
-  process.stderr.write(`${red(`tandem: ${error.message}`)}\n`);
-  for (const issue of error.issues) process.stderr.write(`  ${issueLine(issue)}\n`);
+  const shared = sharedHint(error.issues);
+  const message = shared === undefined ? error.message : `${error.message}: ${shared}`;
+  process.stderr.write(`${red(`tandem: ${message}`)}\n`);
+  for (const issue of error.issues) process.stderr.write(`  ${issueLine(issue, shared)}\n`);
   if (error.hint !== undefined) process.stderr.write(`  hint: ${error.hint}\n`);
+}
+
+/** The way out of all of several issues, which is said once. */
+function sharedHint([first, ...others]: readonly Issue[]): string | undefined {
+  const isShared = others.length > 0 && others.every(({ hint }) => hint === first.hint);
+  return isShared ? first.hint : undefined;
 }
 
 export function printWarning(message: string): void {
@@ -28,11 +36,11 @@ function red(text: string): string {
   return styleText("red", text, TO_STDERR);
 }
 
-function issueLine({ file, line, path, message, hint }: Issue): string {
+function issueLine({ file, line, path, message, hint }: Issue, said?: string): string {
   const place = [file, line].filter((part) => part !== undefined).join(":");
   const where = [place, path].filter((part) => part !== "").join(" ");
   const before = where === "" ? "" : `${where}: `;
-  return `${before}${message}${hint === undefined ? "" : ` (${hint})`}`;
+  return `${before}${message}${hint === undefined || hint === said ? "" : ` (${hint})`}`;
 }
 
 /** Aborted by the first Ctrl-C or SIGTERM, with its name as the reason; `off` stops to listen. */

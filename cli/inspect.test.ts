@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { doctor as examine, nodeFinding } from "../library/doctor.ts";
 import type { WhichScheduler } from "../library/index.ts";
-import { caseOf } from "../results/which-scheduler.ts";
+import { type AnyCase, caseOf } from "../results/which-scheduler.ts";
 import { doctorText, requireEssential } from "./inspect.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
@@ -55,7 +55,7 @@ test("the scheduler for a scenario comes with its reasons and the command that c
   expect(code).toBe(0);
   const { schema, factors, decision, command } = JSON.parse(stdout) as WhichScheduler;
   expect(schema).toBe("tandem/which-scheduler@1");
-  expect(caseOf(factors)).toEqual(decision.case);
+  expect(caseOf<AnyCase>(factors)).toEqual(decision.case);
   expect(decision.use?.overFifo.halfWidth95).toBeGreaterThanOrEqual(0);
   const text = (await tandemHere(SCENARIOS, words)).stdout;
   for (const { level, reason } of Object.values(factors)) {
@@ -79,6 +79,23 @@ test("where a scenario refuses the row's scheduler, one that is as good is named
   expect(command).toContain(answer);
 });
 
+test("language models have rows of their own, whose values the scenario takes", async () => {
+  const words = ["schedulers", "--for", "chat.yaml"];
+  const { code, stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
+  expect(code).toBe(0);
+  const { factors, decision, values = {} } = JSON.parse(stdout) as WhichScheduler;
+  expect(Object.keys(factors)).toEqual(["prompts", "clients", "goal"]);
+  expect(decision.case).toMatchObject({ prompts: "different", clients: "one" });
+  const text = (await tandemHere(SCENARIOS, words)).stdout;
+  expect(text).toContain("over vllm");
+  const set = Object.entries(values).flatMap(([path, value]) => {
+    return ["--set", `${path}=${typeof value === "string" ? value : JSON.stringify(value)}`];
+  });
+  expect((await tandemHere(SCENARIOS, ["check", "chat.yaml", ...set])).code).toBe(0);
+  const alike = ["--set", "models.writer.tokens.prefixCaching=true"];
+  expect((await tandemHere(SCENARIOS, [...words, ...alike])).stdout).toContain("prompts: alike");
+});
+
 test("an unsound scenario has no answer but its issues, and a name goes without --for", async () => {
   const set = ["--set", "cluster.replicas.nobody=1"];
   const words = ["schedulers", "--for", "stock-prediction.yaml", ...set];
@@ -95,6 +112,29 @@ test("an unsound scenario has no answer but its issues, and a name goes without 
     2,
     expect.stringContaining("one of a name, --for and --place"),
   ]);
+});
+
+test("a scenario whose models are not measured yet says once, first, what to run", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+  const document = {
+    name: "unmeasured",
+    pipelines: { p: { tasks: { a: { model: "a" }, b: { model: "b" } } } },
+    models: Object.fromEntries(
+      ["a", "b"].map((name) => [
+        name,
+        { profile: `${name}.json`, implementation: { name: "no-op" } },
+      ]),
+    ),
+    cluster: { replicas: { a: 1, b: 1 } },
+    workload: { arrivals: "poisson", ratePerS: 1, requests: 10 },
+  };
+  writeFileSync(join(folder, "s.yaml"), JSON.stringify(document));
+  const { code, stderr } = await tandemHere(folder, ["schedulers", "--for", "s.yaml"]);
+  const [first, ...others] = stderr.trimEnd().split("\n");
+  expect(code).toBe(2);
+  expect(first).toContain("s.yaml: 2 issues: run `tandem calibrate s.yaml` first");
+  expect(others).toHaveLength(2);
+  for (const line of others) expect(line).not.toContain("calibrate");
 });
 
 test("--place prints the scenario on AlpaServe's groups of devices, as a scenario that is sound", async () => {

@@ -25,6 +25,7 @@ import {
   catalogue,
   catalogueOf,
   type Explanation,
+  explainIterations,
   explainPolicy,
   explainPreset,
   partAbout,
@@ -116,7 +117,7 @@ const FEW = 4;
 
 /** The row, why it fits, and how to check it. */
 function whichText(which: WhichScheduler): string {
-  const { factors, decision, refused, instead, command } = which;
+  const { factors, decision, values, refused, instead, command } = which;
   const { use } = decision;
   const why = Object.entries(factors).map(([factor, { level, reason }]): [string, string] => [
     `${factor}: ${level}`,
@@ -124,17 +125,22 @@ function whichText(which: WhichScheduler): string {
   ]);
   const because = block("in this scenario", why).trimEnd();
   if (use === null) return `no scheduler of the study keeps such an SLO: more devices\n${because}`;
-  const { name, scheduler, goodput, overFifo, beside, loses } = use;
+  const { name, policy, goodput, overFifo, beside, loses } = use;
+  const set = Object.entries(values ?? {}).map(([path, value]) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    return `--set ${shellWord(`${path}=${text}`)}`;
+  });
   const points = ({ mean, halfWidth95 }: Estimate): string => `${mean} ± ${halfWidth95} points`;
   const some = beside.slice(0, FEW).join("; ");
   const ties = beside.length > FEW ? `${beside.length}: ${some}…` : some;
   const row = block(`use ${name}`, [
     [
       "as",
-      `--set ${shellWord(`scheduler=${typeof scheduler === "string" ? scheduler : JSON.stringify(scheduler)}`)}`,
+      set.join(" ") ||
+        "engines for prompts and others for tokens: scenarios/prefill-apart.yaml shows how",
     ],
     ["serves in time", `${goodput.mean}% of the devices' capacity at its knee in the study's case`],
-    ["over fifo", points(overFifo)],
+    [policy === undefined ? "over fifo" : "over vllm", points(overFifo)],
     ["as good", ties || "none"],
     [
       "loses when",
@@ -153,13 +159,14 @@ function whichText(which: WhichScheduler): string {
   return `${row}${because}\n${checks.join("\n")}`;
 }
 
-function listText({ presets, policies }: Catalogue): string {
+function listText({ presets, policies, iterations }: Catalogue): string {
   const groups = [
     { title: "presets: --set scheduler=NAME", entries: presets },
     ...DECISIONS.map((decision) => ({
       title: `${decision}: ${partAbout(decision)}`,
       entries: policies.filter((policy) => policy.decision === decision),
     })),
+    { title: "iterations of language models: models.NAME.tokens.policy", entries: iterations },
   ];
   const blocks = groups.map(({ title, entries }) =>
     block(
@@ -171,13 +178,16 @@ function listText({ presets, policies }: Catalogue): string {
   return `${blocks.join("\n")}\n${example}\n\`tandem schedulers NAME\` explains one\n`;
 }
 
-function fullText({ presets, policies }: Catalogue): string {
+function fullText({ presets, policies, iterations }: Catalogue): string {
   return [
     ...presets.map((preset) =>
       block(`${preset.name} (preset): ${preset.summary}`, explainPreset(preset)),
     ),
     ...policies.map((policy) =>
       block(`${policy.name} (${policy.decision}): ${policy.summary}`, explainPolicy(policy)),
+    ),
+    ...iterations.map((one) =>
+      block(`${one.name} (iterations): ${one.summary}`, explainIterations(one)),
     ),
   ].join("\n");
 }

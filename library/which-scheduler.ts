@@ -3,9 +3,11 @@ import { readFileSync } from "node:fs";
 import { Fault } from "../engine/basics/fault.ts";
 import type { System } from "../engine/system/system.ts";
 import {
-  type Case,
+  type AnyCase,
   caseOf,
   type Decision,
+  type EngineFactors,
+  engineFactorsOf,
   type Factors,
   factorsOf,
 } from "../results/which-scheduler.ts";
@@ -20,9 +22,11 @@ import { type Scenario, schedulerChecks } from "./scenario.ts";
 /** The document of `tandem schedulers --for S --json`. */
 export interface WhichScheduler {
   readonly schema: "tandem/which-scheduler@1";
-  readonly factors: Factors;
+  readonly factors: Factors | EngineFactors;
   /** The study's row for these. */
   readonly decision: Decision;
+  /** Values by path with which the scenario has the row's scheduler; none where that is a cluster of another shape. */
+  readonly values?: Readonly<Record<string, unknown>>;
   /** Why the scenario does not take the row's scheduler. */
   readonly refused?: string;
   /** A preset that is not shown to be worse and that the scenario takes, in the place of a refused one. */
@@ -45,26 +49,47 @@ export function whichScheduler(loaded: Scenario): WhichScheduler {
   checkedSweep(loaded, schedulerChecks(loaded.own));
   const { document } = loaded;
   const system = compileSystem(document, loaded);
-  const factors = factorsOf(system, document.workload, traceOf(document, loaded.traces));
-  const wanted = caseOf(factors);
+  const factors =
+    engineFactorsOf(system) ??
+    factorsOf(system, document.workload, traceOf(document, loaded.traces));
+  const wanted: AnyCase = caseOf<AnyCase>(factors);
   const decision = decisionTable().find(({ case: of }) => isSame(of, wanted));
   if (decision === undefined) throw new Error(`the table lacks ${JSON.stringify(wanted)}`);
   const found = { schema: "tandem/which-scheduler@1", factors, decision } as const;
   if (decision.use === null) return found;
-  const { beside } = decision.use;
-  const refused = refusalOf(decision.use.scheduler, system);
+  const { beside, scheduler, policy } = decision.use;
+  if (policy === APART) return found;
+  const values = valuesOf(document, scheduler, policy);
+  const refused = refusalOf(scheduler, system);
   const isTaken = (name: string): boolean =>
     Object.hasOwn(PRESETS, name) && refusalOf(name, system) === undefined;
   const instead = refused === undefined ? undefined : beside.find(isTaken);
-  if (refused !== undefined && instead === undefined) return { ...found, refused };
-  const scheduler = instead ?? decision.use.scheduler;
-  const sweep = `sweep=${JSON.stringify({ scheduler: ["fifo", scheduler] })}`;
+  if (refused !== undefined && instead === undefined) return { ...found, values, refused };
+  const points = [
+    valuesOf(document, "fifo", policy && "vllm"),
+    instead === undefined ? values : valuesOf(document, instead),
+  ];
+  const sweep = assigned("sweep", { points });
   const set = [
     ...Object.entries(loaded.overrides).map(([path, value]) => assigned(path, value)),
     sweep,
   ];
   const other = instead === undefined ? {} : { refused: refused as string, instead };
-  return { ...found, ...other, command: repeatCommand("simulate", loaded.file, { set }) };
+  return { ...found, values, ...other, command: repeatCommand("simulate", loaded.file, { set }) };
+}
+
+/** The policy of engines for prompts and others for tokens, which is no value of a scenario. */
+const APART = "distserve";
+
+/** `policy`: of the iterations of all language models. */
+function valuesOf(
+  { models }: ScenarioDocument,
+  scheduler: SchedulerDocument,
+  policy?: string,
+): Readonly<Record<string, unknown>> {
+  const engines = Object.keys(models).filter((name) => models[name].tokens !== undefined);
+  const own = engines.map((name) => [`models.${name}.tokens.policy`, policy]);
+  return { scheduler, ...(policy !== undefined && Object.fromEntries(own)) };
 }
 
 const assigned = (path: string, value: unknown): string => `${path}=${JSON.stringify(value)}`;
@@ -73,8 +98,11 @@ function traceOf({ workload }: ScenarioDocument, traces: Scenario["traces"]): re
   return workload.arrivals === "trace" ? traces[workload.file] : [];
 }
 
-const isSame = (a: Case, b: Case): boolean =>
-  (Object.keys(a) as (keyof Case)[]).every((factor) => a[factor] === b[factor]);
+/** The factors of `b` are all there, and alike. */
+const isSame = (a: AnyCase, b: AnyCase): boolean =>
+  Object.entries(b).every(([factor, level]) =>
+    Object.entries(a).some(([own, its]) => own === factor && its === level),
+  );
 
 function refusalOf(scheduler: SchedulerDocument, system: System): string | undefined {
   try {

@@ -1,7 +1,8 @@
 /** Which scheduler for which case: the factors of a scenario, and the study's decisions for them. */
 
 import { type Estimate, meanOf } from "../engine/statistics/estimate.ts";
-import type { System } from "../engine/system/system.ts";
+import type { PipelineSystem, Sharing, System } from "../engine/system/system.ts";
+import type { StepLoad } from "../engine/tokens/step-times.ts";
 import type { SchedulerDocument, WorkloadDocument } from "../scenario/schema/scenario.ts";
 import { unloadedUs } from "./input-notes.ts";
 
@@ -18,22 +19,38 @@ export interface Case {
   readonly arrivals: "steady" | "bursty";
 }
 
+/** The same for systems with a language model: two levels of three factors. */
+export interface EngineCase {
+  /** Whether prompts begin alike, and engines keep what they begin with. */
+  readonly prompts: "different" | "alike";
+  /** Whether the requests are of one pipeline, or of several. */
+  readonly clients: "one" | "several";
+  /** Whether SLOs are short beside the times of an engine that does nothing else. */
+  readonly goal: "tight" | "loose";
+}
+
+export type AnyCase = Case | EngineCase;
+/** Of a factor. */
+export type Level = Case[keyof Case] | EngineCase[keyof EngineCase];
+
 /** A row of the decision table, `which-scheduler.json`, which `npm run study:schedulers` writes. Shares are in percent of the devices' capacity. */
-export interface Decision {
-  readonly case: Case;
+export interface Decision<Of extends AnyCase = AnyCase> {
+  readonly case: Of;
   /** The simplest of the best; null where none has enough requests in time. */
   readonly use: {
     readonly name: string;
     readonly scheduler: SchedulerDocument;
+    /** Of a language model's iterations. */
+    readonly policy?: string;
     /** In time, at the largest load with 90% in time. */
     readonly goodput: Estimate;
-    /** Points over fifo's. */
+    /** Points over fifo's; of language models with `vllm`. */
     readonly overFifo: Estimate;
     /** Others that are not shown to be worse. */
     readonly beside: readonly string[];
     /** The level of one factor with which another does better, and by how much. */
     readonly loses: {
-      readonly where: Case[keyof Case];
+      readonly where: Level;
       readonly to: string;
       readonly points: Estimate;
     } | null;
@@ -46,13 +63,18 @@ interface Factor<Level> {
   readonly reason: string;
 }
 
-export type Factors = { readonly [Key in keyof Case]: Factor<Case[Key]> };
+type FactorsOf<Of> = { readonly [Key in keyof Of]: Factor<Of[Key]> };
+
+export type Factors = FactorsOf<Case>;
+export type EngineFactors = FactorsOf<EngineCase>;
 
 /** Between the study's levels: batches at half of a job's time or at all of it, SLOs of 3 and 10 times the latency. */
 const MOST_SHARE = 0.75;
 const MOST_TIGHT = 5.5;
 /** Of the gaps between arrivals; those of the study's traces vary by 1 and by 5 to 10. */
 const MOST_STEADY_CV = 2;
+/** For language models, whose tight SLOs are 2 to 4 times an idle engine's times in the study, and loose ones 6 or more. */
+const MOST_TIGHT_TOKENS = 4.5;
 
 /** The factors of a scenario's own configuration. */
 export function factorsOf(
@@ -69,8 +91,62 @@ export function factorsOf(
   };
 }
 
-export const caseOf = (factors: Factors): Case =>
+export const caseOf = <Of extends AnyCase>(factors: FactorsOf<Of>): Of =>
   Object.fromEntries(Object.entries(factors).map(([key, { level }]) => [key, level])) as never;
+
+type Engine = Extract<Sharing, { kind: "iterations" }>;
+
+/** Those of a system with language models; null: it has none. */
+export function engineFactorsOf(system: System): EngineFactors | null {
+  const engines = system.devices.flatMap(({ sharing }) =>
+    sharing?.kind === "iterations" ? [sharing] : [],
+  );
+  if (engines.length === 0) return null;
+  const pools = engines.map(({ pool }) => pool);
+  const users = system.pipelines.filter(({ tasks }) =>
+    tasks.some(({ pool }) => pools.includes(pool)),
+  );
+  const areAlike = users.some(({ tasks }) => tasks.some(({ tokens }) => tokens?.prefix != null));
+  const areKept = engines.some(({ limits }) => limits.prefixCaching);
+  const names = users.map(({ name }) => name).join(" and ");
+  return {
+    prompts: areAlike
+      ? areKept
+        ? { level: "alike", reason: "prompts begin alike, and engines keep their blocks" }
+        : { level: "different", reason: "no engine keeps blocks (prefixCaching)" }
+      : { level: "different", reason: "no prompts begin alike (tokens.prefix)" },
+    clients:
+      users.length > 1
+        ? { level: "several", reason: `${names} share the engines` }
+        : { level: "one", reason: `all requests are of ${names}` },
+    goal: tokenGoalOf(system, users, engines),
+  };
+}
+
+/** Tokens of a usual request. */
+const USUAL = { prompt: 1000, context: 1100 };
+
+function tokenGoalOf(
+  system: System,
+  users: readonly PipelineSystem[],
+  engines: readonly Engine[],
+): EngineFactors["goal"] {
+  const leastUs = (load: Partial<StepLoad>): number => {
+    const whole = { chunks: [], decodes: 0, context: 0, heads: 1, ...load };
+    return Math.min(...engines.map(({ stepTimes }) => stepTimes(whole)));
+  };
+  const firstUs = leastUs({ chunks: [{ tokens: USUAL.prompt, before: 0 }] });
+  const eachUs = leastUs({ decodes: 1, context: USUAL.context });
+  const goals = users.flatMap((pipeline) => [
+    { ratio: pipeline.ttftUs / firstUs, what: "first token" },
+    { ratio: pipeline.tpotUs / eachUs, what: "token" },
+    { ratio: pipeline.sloUs / unloadedUs(system, pipeline), what: "answer" },
+  ]);
+  const { ratio, what } = goals.reduce((a, b) => (b.ratio < a.ratio ? b : a));
+  if (!Number.isFinite(ratio)) return { level: "loose", reason: "no pipeline has an SLO" };
+  const reason = `the shortest SLO is ${ratio.toFixed(1)} times the ${what}'s time on an idle engine`;
+  return { level: ratio <= MOST_TIGHT_TOKENS ? "tight" : "loose", reason };
+}
 
 function batchingOf({ pools, replicas }: System): Factors["batching"] {
   const shares = pools

@@ -13,11 +13,13 @@ import { expandValidation } from "../scenario/expand-sweep.ts";
 import { parseScenario, parseSetOption } from "../scenario/parse.ts";
 import type { SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { DECISIONS } from "../scenario/schema/scheduler.ts";
+import { ITERATION_POLICIES } from "../scenario/schema/tokens.ts";
 import { SCENARIO_TEMPLATE } from "../scenario/template.test-support.ts";
 import {
   catalogue,
   catalogueOf,
   type Explanation,
+  explainIterations,
   explainPolicy,
   explainPreset,
   partAbout,
@@ -27,18 +29,18 @@ import { checkScheduler } from "./check-scheduler.ts";
 import { FIDELITY, fidelityTables } from "./fidelity.test-support.ts";
 import { POLICIES, TEXTBOOK_PRESETS } from "./registry.ts";
 
-const { presets, policies } = catalogue();
+const { presets, policies, iterations } = catalogue();
 
 describe("every policy of the registry", () => {
-  test.each(policies.map((policy) => [`${policy.decision} ${policy.name}`, policy] as const))(
-    "%s says its idea, what it reads, when it fails and its source, in sentences",
-    (_, policy) => {
-      expect(policy.summary).toMatch(/^\S.{8,}[^.]$/);
-      for (const text of [policy.idea, policy.reads, policy.failsWhen, policy.source]) {
-        expect(text).toMatch(/^[A-Z⌈].{6,}\.$/);
-      }
-    },
-  );
+  test.each([
+    ...policies.map((policy) => [`${policy.decision} ${policy.name}`, policy] as const),
+    ...iterations.map((policy) => [`iterations ${policy.name}`, policy] as const),
+  ])("%s says its idea, what it reads, when it fails and its source, in sentences", (_, policy) => {
+    expect(policy.summary).toMatch(/^\S.{8,}[^.]$/);
+    for (const text of [policy.idea, policy.reads, policy.failsWhen, policy.source]) {
+      expect(text).toMatch(/^[A-Z⌈].{6,}\.$/);
+    }
+  });
 
   test("describes each parameter, also those inside of others", () => {
     const wordless = DECISIONS.flatMap((decision) =>
@@ -111,6 +113,12 @@ test("a preset comes with the policies that set it apart, and those of its name"
   expect(names("fifo")).toEqual(["routing central", "ordering fifo"]);
   expect(names("seed-batching")).toEqual(["routing central", "batching size-or-timeout"]);
   expect(names("lifo")).toEqual(["ordering lifo"]);
+  expect(names("sarathi")).toEqual([]);
+  expect(catalogueOf("sarathi").iterations.map(({ name }) => name)).toEqual(["sarathi"]);
+});
+
+test("iterations have the names that scenarios may give", () => {
+  expect(iterations.map(({ name }) => name)).toEqual(ITERATION_POLICIES);
 });
 
 test("an unknown name is bad usage, with the nearest one", () => {
@@ -126,9 +134,11 @@ test("an unknown name is bad usage, with the nearest one", () => {
 });
 
 describe("mechanisms of papers", () => {
-  test("are there for every preset beyond the textbook's", () => {
+  test("are there for every preset beyond the textbook's, and for language models", () => {
     const systems = presets.filter(({ name }) => !TEXTBOOK_PRESETS.includes(name));
-    expect([...FIDELITY.keys()].sort()).toEqual(systems.map(({ name }) => name).sort());
+    const routers = policies.filter(({ idea }) => idea.startsWith("For language models"));
+    const held = [...systems, ...iterations, ...routers].map(({ name }) => name);
+    expect([...FIDELITY.keys()].sort()).toEqual(held.sort());
   });
 
   test("name tests that there are, and deviations", () => {
@@ -160,6 +170,9 @@ test("docs/schedulers.md says the same", async () => {
       );
     return `## ${decision}: ${partAbout(decision)}\n\n${own.join("\n\n")}`;
   });
+  const engines = iterations.map(
+    (one) => `### \`${one.name}\`\n\n${one.summary}\n\n${listed(explainIterations(one))}`,
+  );
   const page = `# Schedulers
 
 Made from the registry (\`schedulers/registry.ts\`) by \`npm run docs\`; \`tandem schedulers NAME\` prints the same. A scheduler is a preset, or one
@@ -180,9 +193,13 @@ ${rows.join("\n")}
 
 ${decisions.join("\n\n")}
 
+## Iterations of language models: \`models.NAME.tokens.policy\`
+
+${engines.join("\n\n")}
+
 ## Held to papers and originals
 
-By preset, from \`schedulers/systems/fidelity.yaml\`: each mechanism, where the paper or the original says it, the test that holds it, and how
+By preset or policy, from \`schedulers/systems/fidelity.yaml\`: each mechanism, where the paper or the original says it, the test that holds it, and how
 ours deviates. Figures that papers claim are judged in docs/scheduler-study.md.
 
 ${fidelityTables()}

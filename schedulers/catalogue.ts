@@ -11,8 +11,14 @@ import {
   type Decision,
   fileSchedulerSchema,
 } from "../scenario/schema/scheduler.ts";
+import { ITERATIONS } from "./iterations/registry.ts";
 import { POLICIES, PRESETS } from "./registry.ts";
-import { type AnyDefinition, type Composition, chosen } from "./rules/policy-definition.ts";
+import {
+  type AnyDefinition,
+  type Composition,
+  chosen,
+  type Wording,
+} from "./rules/policy-definition.ts";
 
 interface PresetEntry {
   readonly name: string;
@@ -30,6 +36,8 @@ export interface Catalogue {
   readonly schema: "tandem/schedulers@1";
   readonly presets: readonly PresetEntry[];
   readonly policies: readonly PolicyEntry[];
+  /** Of language models: `models.NAME.tokens.policy`. */
+  readonly iterations: readonly Wording[];
 }
 
 export function catalogue(): Catalogue {
@@ -42,6 +50,7 @@ export function catalogue(): Catalogue {
         return { decision, ...policy, parameters: parametersSchema(policy) };
       });
     }),
+    iterations: ITERATIONS.map(({ create: _, ...words }) => words),
   };
 }
 
@@ -55,14 +64,16 @@ export function catalogueOf(name: string): Catalogue {
   const makesUp = (policy: PolicyEntry): boolean =>
     presets.some((preset) => isPart(policy, preset));
   const policies = whole.policies.filter((policy) => policy.name === name || makesUp(policy));
-  if (policies.length === 0) {
-    const known = new Set([...whole.presets, ...whole.policies].map((entry) => entry.name));
+  const iterations = whole.iterations.filter((one) => one.name === name);
+  if (policies.length + iterations.length === 0) {
+    const all = [...whole.presets, ...whole.policies, ...whole.iterations];
+    const known = new Set(all.map((entry) => entry.name));
     const near = nearest(name, known);
     const meant = near === undefined ? "" : `did you mean "${near}"? `;
     const hint = `${meant}\`tandem schedulers\` lists all`;
     throw new Fault("usage", `unknown scheduler or policy "${name}"`, { hint });
   }
-  return { ...whole, presets, policies };
+  return { ...whole, presets, policies, iterations };
 }
 
 /** Is it what sets the preset apart from `fifo`? That one is a routing and an ordering. */
@@ -83,14 +94,22 @@ export function explainPreset({ name, composition }: PresetEntry): Explanation {
   ];
 }
 
+const inWords = ({ idea, reads, failsWhen, source }: Wording): Explanation => [
+  ["Idea", idea],
+  ["Reads", reads],
+  ["Fails when", failsWhen],
+  ["Source", source],
+];
+
+export const explainIterations = (policy: Wording): Explanation => [
+  ...inWords(policy),
+  ["Example", `--set models.NAME.tokens.policy=${policy.name}`],
+];
+
 export function explainPolicy(policy: PolicyEntry): Explanation {
-  const { idea, reads, failsWhen, source, parameters } = policy;
-  const { properties = {}, required = [] } = parameters;
+  const { properties = {}, required = [] } = policy.parameters;
   return [
-    ["Idea", idea],
-    ["Reads", reads],
-    ["Fails when", failsWhen],
-    ["Source", source],
+    ...inWords(policy),
     ...Object.entries(properties as JsonSchemas).map(([name, schema]): [string, string] => {
       const values = [...takes(schema), ...defaultOf(schema, required.includes(name))];
       return [`Parameter ${name}`, `${schema.description} (${values.join("; ")})`];

@@ -9,7 +9,7 @@ import { estimate, meanOf } from "../../engine/statistics/estimate.ts";
 import type { System } from "../../engine/system/system.ts";
 import { compareGroup, halfWidth95, pairedDifference } from "../../results/compare.ts";
 import type { ConfigurationResult } from "../../results/documents.ts";
-import type { Case, Decision } from "../../results/which-scheduler.ts";
+import type { AnyCase, Case, Decision, Level } from "../../results/which-scheduler.ts";
 import { compileSystem } from "../../scenario/compile/compile.ts";
 import { profileSchema } from "../../scenario/schema/profile.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
@@ -187,18 +187,18 @@ export interface Member {
   readonly isBest: boolean;
 }
 
-export interface CaseResult {
-  readonly of: Case;
+export interface CaseResult<Of extends AnyCase = Case> {
+  readonly of: Of;
   /** The simplest first. */
   readonly members: readonly Member[];
 }
 
 /** Finds the best arms of a case by multiple comparisons with the best. */
-export function judgeCase(
-  of: Case,
+export function judgeCase<Of extends AnyCase>(
+  of: Of,
   runs: Runs<Arm>,
   configurations: readonly ConfigurationResult[],
-): CaseResult {
+): CaseResult<Of> {
   const knees = runs.of.map((_, i) => kneesOf(runs, configurations, i));
   const scored = knees.map((found, i) => {
     const samples = found.map(({ goodput }) => goodput);
@@ -224,8 +224,10 @@ export function judgeCase(
   return { of, members };
 }
 
-export const memberOf = ({ members }: CaseResult, name: string): Member | undefined =>
-  members.find(({ arm }) => arm.name === name);
+export const memberOf = (
+  { members }: Pick<CaseResult, "members">,
+  name: string,
+): Member | undefined => members.find(({ arm }) => arm.name === name);
 
 /** The paired difference of goodputs, in points of the capacity, with its 95% interval. */
 export function pointsOver(a: Member, b: Member): Estimate {
@@ -238,19 +240,22 @@ export function pointsOver(a: Member, b: Member): Estimate {
  * The rows of the decision table: in each case the simplest of the best arms whose mean is within the margin of the
  * highest. (A wide interval alone makes none the one to use.)
  */
-export function decisions(results: readonly CaseResult[]): readonly Decision[] {
-  return results.map((result): Decision => {
+export function decisions<Of extends AnyCase>(
+  results: readonly CaseResult<Of>[],
+): readonly Decision<Of>[] {
+  return results.map((result): Decision<Of> => {
     const best = result.members.filter(({ isBest, arm }) => isBest && arm.kind !== "ablation");
     if (best.length === 0) return { case: result.of, use: null };
     const least = (1 - MARGIN) * Math.max(...best.map(({ goodput }) => goodput.mean));
     const use = best.find(({ goodput }) => goodput.mean >= least) as Member;
-    const { name, scheduler } = use.arm;
+    const { name, scheduler, policy } = use.arm;
     const { mean, halfWidth95 } = use.goodput;
     return {
       case: result.of,
       use: {
         name,
         scheduler,
+        ...(policy !== undefined && { policy }),
         goodput: rounded({ mean: 100 * mean, halfWidth95: 100 * halfWidth95 }),
         overFifo: rounded(pointsOver(use, result.members[0])),
         beside: best.flatMap((one) => (one === use ? [] : [one.arm.name])),
@@ -261,13 +266,13 @@ export function decisions(results: readonly CaseResult[]): readonly Decision[] {
 }
 
 /** The neighbouring case, one factor apart, in which the arm is furthest behind the best; null where it is among them. */
-function lossNearBy(
-  results: readonly CaseResult[],
-  of: Case,
+function lossNearBy<Of extends AnyCase>(
+  results: readonly CaseResult<Of>[],
+  of: Of,
   name: string,
 ): NonNullable<Decision["use"]>["loses"] {
   const losses = results.flatMap((result) => {
-    const factors = Object.keys(of) as (keyof Case)[];
+    const factors = Object.keys(of) as (keyof Of)[];
     const [factor, more] = factors.filter((key) => result.of[key] !== of[key]);
     const own = memberOf(result, name);
     if (factor === undefined || more !== undefined || own === undefined || own.isBest) return [];
@@ -275,7 +280,11 @@ function lossNearBy(
     const best = candidates.reduce((a, b) => (b.goodput.mean > a.goodput.mean ? b : a));
     if (best.goodput.mean === 0) return [];
     return [
-      { where: result.of[factor], to: best.arm.name, points: rounded(pointsOver(own, best)) },
+      {
+        where: result.of[factor] as Level,
+        to: best.arm.name,
+        points: rounded(pointsOver(own, best)),
+      },
     ];
   });
   return losses.sort((a, b) => a.points.mean - b.points.mean)[0] ?? null;

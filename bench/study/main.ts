@@ -11,8 +11,18 @@ import { promisify } from "node:util";
 import { stringify } from "yaml";
 import yargs from "yargs";
 import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
+import type { Decision, EngineCase } from "../../results/which-scheduler.ts";
 import { CASE_FILES, CASES, caseName } from "./cases.ts";
 import { CLAIMS, claimDocument, figuresOf, type Sections } from "./claim.ts";
+import { engineSection, engineTable } from "./engine-page.ts";
+import {
+  capacityPerS,
+  ENGINE_CASES,
+  ENGINE_FILES,
+  engineCaseName,
+  engineRuns,
+  saturation,
+} from "./engines.ts";
 import {
   bestSettings,
   type CaseResult,
@@ -25,6 +35,8 @@ import {
 } from "./field.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
 
+/** Of `--only`. */
+const LANGUAGE_MODELS = "language-models";
 const TANDEM = join(import.meta.dirname, "..", "..", "cli", "tandem.js");
 
 const { out, threads, quick, only, page, table } = await yargs(process.argv.slice(2))
@@ -45,8 +57,9 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
     only: {
       type: "string",
       array: true,
-      choices: CLAIMS.map(({ name }) => name),
-      describe: "claims to rebuild, without the rest; they go to standard output",
+      choices: [LANGUAGE_MODELS, ...CLAIMS.map(({ name }) => name)],
+      describe:
+        "claims to rebuild, or the cases of language models, without the rest; they go to standard output, and rows into the table",
     },
     page: {
       type: "string",
@@ -86,7 +99,40 @@ for (const claim of chosen) {
 }
 
 if (only === undefined) await compareAll();
-else process.stdout.write(`${claims.flatMap(claimSection).slice(1).join("\n")}\n`);
+else {
+  const engines = only.includes(LANGUAGE_MODELS) ? await compareEngines() : [];
+  if (engines.length > 0) renewRows(decisions(engines));
+  const parts =
+    engines.length === 0
+      ? []
+      : ["", ...engineTable(decisions(engines)), "", ...engineSection(engines)];
+  process.stdout.write(`${[...parts, ...claims.flatMap(claimSection)].slice(1).join("\n")}\n`);
+}
+
+/** Language models, in every case. */
+async function compareEngines(): Promise<readonly CaseResult<EngineCase>[]> {
+  const folder = join(out, "engines");
+  mkdirSync(folder, { recursive: true });
+  for (const [name, text] of Object.entries(ENGINE_FILES)) writeFileSync(join(folder, name), text);
+  const results: CaseResult<EngineCase>[] = [];
+  for (const one of quick ? ENGINE_CASES.slice(0, 1) : ENGINE_CASES) {
+    const name = engineCaseName(one);
+    const [full] = await runScenario(join(folder, `full-${name}`), saturation(one), threads);
+    const runs = engineRuns(one, capacityPerS(full));
+    const found = await runScenario(join(folder, name), runs.document, threads);
+    results.push(judgeCase(one, runs, found));
+    say(`case ${name}`);
+  }
+  return results;
+}
+
+/** Puts the rows of language models into the table, in the place of those before. */
+function renewRows(rows: readonly Decision<EngineCase>[]): void {
+  if (table === undefined) return;
+  const before = JSON.parse(readFileSync(table, "utf8")) as readonly Decision[];
+  const others = before.filter(({ case: of }) => !("prompts" in of));
+  writeFileSync(table, `${JSON.stringify([...others, ...rows], null, 2)}\n`);
+}
 
 /** All schedulers in every case, and the page and the table of all that was found. */
 async function compareAll(): Promise<void> {
@@ -112,10 +158,14 @@ async function compareAll(): Promise<void> {
     .map((load) => load.toFixed(1))
     .join(", ")} at the end`;
   const rows = decisions(results);
-  const text = studyPage({ claims, results, rows, effort, machine });
+  const engines = await compareEngines();
+  const text = studyPage({ claims, results, rows, engines, effort, machine });
   const file = page ?? join(out, "scheduler-study.md");
   writeFileSync(file, text);
-  writeFileSync(table ?? join(out, "which-scheduler.json"), `${JSON.stringify(rows, null, 2)}\n`);
+  writeFileSync(
+    table ?? join(out, "which-scheduler.json"),
+    `${JSON.stringify([...rows, ...decisions(engines)], null, 2)}\n`,
+  );
   say(`${file} is written`);
 }
 

@@ -1,12 +1,14 @@
 /** The page of the study, in Markdown. */
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
-import type { Case, Decision } from "../../results/which-scheduler.ts";
+import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
 import { type Arm, SETTINGS, TUNED } from "./arms.ts";
 import { GOALS } from "./cases.ts";
 import { type Claim, type Figure, judgementOf } from "./claim.ts";
+import { engineSection, engineTable } from "./engine-page.ts";
 import {
   type CaseResult,
+  decisions,
   type Effort,
   IN_TIME,
   LOADS,
@@ -17,6 +19,7 @@ import {
   type Standing,
   standings,
 } from "./field.ts";
+import { percent, pointsText, table } from "./markdown.ts";
 
 export interface ClaimFindings {
   readonly claim: Claim;
@@ -26,17 +29,20 @@ export interface ClaimFindings {
 interface Findings {
   readonly claims: readonly ClaimFindings[];
   readonly results: readonly CaseResult[];
-  readonly rows: readonly Decision[];
+  readonly rows: readonly Decision<Case>[];
+  readonly engines: readonly CaseResult<EngineCase>[];
   readonly effort: Effort;
   /** Processors, and how busy they were. */
   readonly machine: string;
 }
 
-export function studyPage({ claims, results, rows, effort, machine }: Findings): string {
+export function studyPage({ claims, results, rows, engines, effort, machine }: Findings): string {
   return [
     "# Which scheduler for which case?",
     "",
     ...decisionTable(rows),
+    "",
+    ...engineTable(decisions(engines)),
     "",
     "`tandem schedulers --for scenario.yaml` finds the row of a scenario, and the command that checks it there. **Use**: the simplest",
     `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; **ties**: how many others are not. **In time**: goodput, the requests in`,
@@ -81,6 +87,8 @@ export function studyPage({ claims, results, rows, effort, machine }: Findings):
     "",
     ...ablations(results),
     "",
+    ...engineSection(engines),
+    "",
     "## Claims, rebuilt",
     "",
     "Each experiment is rebuilt from what is public; inputs that are not are assumed, and said to be. Scenarios:",
@@ -109,14 +117,11 @@ const WORDS: Readonly<Record<Case[keyof Case], string>> = {
   bursty: "bursty",
 };
 
-const pointsText = ({ mean, halfWidth95 }: Estimate): string =>
-  `${mean.toFixed(1)} ± ${halfWidth95.toFixed(1)}`;
-
 const levelsOf = ({ batching, tasks, devices, goal, arrivals }: Case) =>
   [batching, tasks, devices, goal, arrivals] as const;
 
 /** Narrow: the page opens with it. A star marks tuned settings. */
-export function decisionTable(rows: readonly Decision[]): string[] {
+export function decisionTable(rows: readonly Decision<Case>[]): string[] {
   const named = (name: string): string => {
     const published = name.replace(/, tuned$/, "");
     return `\`${published}\`${published === name ? "" : "*"}`;
@@ -144,7 +149,7 @@ export function decisionTable(rows: readonly Decision[]): string[] {
         pointsText(overFifo),
         loses === null
           ? ""
-          : `${WORDS[loses.where]}: ${named(loses.to)} ${(-loses.points.mean).toFixed(1)}`,
+          : `${WORDS[loses.where as Case[keyof Case]]}: ${named(loses.to)} ${(-loses.points.mean).toFixed(1)}`,
       ];
     }),
   ]);
@@ -291,19 +296,4 @@ function withInterval({ mean, halfWidth95 }: Estimate, unit: string): string {
   const wanted = Math.max(decimals(mean, 3), decimals(halfWidth95, 2));
   const places = Math.min(4, Math.max(0, wanted));
   return `${mean.toFixed(places)} ± ${halfWidth95.toFixed(places)}${unit}`;
-}
-
-const percent = (share: number): string => `${(100 * share).toFixed(share > 0.995 ? 2 : 1)}%`;
-
-/** Columns as wide as their widest cell; numbers are to the right. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const [head, ...body] = rows;
-  const widths = head.map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
-  const isNumber = head.map((_, column) => body.every((row) => /^[-\d.%± ]*$/.test(row[column])));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, i) => (isNumber[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(" | ")} |`;
-  const rule = widths.map((width, i) =>
-    isNumber[i] ? `${"-".repeat(width - 1)}:` : "-".repeat(width),
-  );
-  return [line(head), `| ${rule.join(" | ")} |`, ...body.map(line)];
 }

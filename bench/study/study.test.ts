@@ -2,7 +2,15 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { ConfigurationResult } from "../../results/documents.ts";
-import { caseOf, type Decision, factorsOf } from "../../results/which-scheduler.ts";
+import {
+  type Case,
+  caseOf,
+  type Decision,
+  type EngineCase,
+  engineFactorsOf,
+  factorsOf,
+} from "../../results/which-scheduler.ts";
+import { compileSystem } from "../../scenario/compile/compile.ts";
 import { checkedSweep } from "../../scenario/expand-sweep.ts";
 import { parseScenario } from "../../scenario/parse.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
@@ -19,6 +27,16 @@ import {
   judgementOf,
   type Sections,
 } from "./claim.ts";
+import { engineTable } from "./engine-page.ts";
+import {
+  capacityPerS,
+  ENGINE_CASES,
+  ENGINE_FILES,
+  engineCaseName,
+  engineDocument,
+  engineRuns,
+  saturation,
+} from "./engines.ts";
 import {
   bestSettings,
   type CaseResult,
@@ -42,7 +60,8 @@ const checks = {
 
 /** The number of configurations of a scenario, each of which is checked. */
 function configurations(document: Sections): number {
-  const read = (path: string) => CASE_FILES[path.replace(/^.*\//, "")] ?? "";
+  const files = { ...CASE_FILES, ...ENGINE_FILES };
+  const read = (path: string) => files[path.replace(/^.*\//, "")] ?? "";
   const loaded = parseScenario(JSON.stringify(document), "field/x/study.yaml", read, {}, checks);
   const sweep = checkedSweep(loaded, checks);
   for (let i = 0; i < sweep.count; i++) sweep.at(i);
@@ -239,22 +258,65 @@ describe("the field", () => {
 
   test("is on the page, and a case that nothing serves too", () => {
     const rows = [...decisions(results), { case: CASES[1], use: null }];
-    const page = studyPage({ claims: [], results, rows, effort: EFFORT, machine: "a machine" });
+    const given = { claims: [], results, rows, engines: [], effort: EFFORT };
+    const page = studyPage({ ...given, machine: "a machine" });
     for (const line of decisionTable(rows)) expect(page).toContain(line);
     expect(page).toMatch(/tight, bursty +\| none: more devices/);
     expect(page).not.toMatch(/undefined|NaN/);
   });
 });
 
+describe("cases of language models", () => {
+  const loadedOf = (document: Sections) => {
+    const read = (path: string) => ENGINE_FILES[path.replace(/^.*\//, "")] ?? "";
+    return parseScenario(JSON.stringify(document), "engines/x/study.yaml", read, {}, checks);
+  };
+
+  test("are every combination, and the factors of each scenario are those of its case", () => {
+    expect(new Set(ENGINE_CASES.map(engineCaseName)).size).toBe(2 ** 3);
+    for (const one of ENGINE_CASES) {
+      const loaded = loadedOf(engineDocument(one));
+      const factors = engineFactorsOf(compileSystem(loaded.document, loaded));
+      expect(factors && caseOf(factors)).toEqual(one);
+      for (const { reason } of Object.values(factors ?? {}))
+        expect(reason).not.toMatch(/NaN|undef/);
+    }
+  });
+
+  test.each([0, 7])("of case %i are sound, with all their arms", (index) => {
+    const one = ENGINE_CASES[index];
+    expect(configurations(saturation(one))).toBe(1);
+    const { of, loads, windows, document } = engineRuns(one, 5);
+    expect(configurations(document)).toBe(of.length * loads.length * windows.length);
+    expect(of[0].name, "the baseline").toBe("vllm");
+    // Each window's file has the columns of lengths, though the sweep alone names it.
+    const loaded = loadedOf(document);
+    const { document: last } = checkedSweep(loaded, checks).at(windows.length - 1);
+    expect(last.workload).toMatchObject({ file: `../chat${windows.length}.csv` });
+    expect(compileSystem(last, loaded).pipelines.length).toBeGreaterThan(0);
+  });
+
+  test("have loads as shares of what the engines serve where all come at once", () => {
+    const metrics = { makespanMs: { mean: 80_000, halfWidth95: 0 } };
+    expect(capacityPerS({ metrics } as unknown as ConfigurationResult)).toBe(5);
+    const { document, loads } = engineRuns(ENGINE_CASES[0], 5);
+    const { points } = document.sweep as { points: readonly Record<string, number>[] };
+    expect(1 / points[0]["workload.scale"]).toBeCloseTo(5 * loads[0], 12);
+  });
+});
+
 describe("the shipped decision table", () => {
   const root = new URL("../../", import.meta.url);
   const text = (path: string) => readFileSync(new URL(path, root), "utf8");
-  const rows = JSON.parse(text("schedulers/which-scheduler.json")) as readonly Decision[];
+  const all = JSON.parse(text("schedulers/which-scheduler.json")) as readonly Decision[];
+  const rows = all.slice(0, CASES.length) as readonly Decision<Case>[];
+  const engines = all.slice(CASES.length) as readonly Decision<EngineCase>[];
 
   test("is that of the page, with every case", () => {
-    expect(rows.map(({ case: of }) => of)).toEqual(CASES);
+    expect(all.map(({ case: of }) => of)).toEqual([...CASES, ...ENGINE_CASES]);
     const page = text("docs/scheduler-study.md");
     for (const line of decisionTable(rows)) expect(page).toContain(line);
+    for (const line of engineTable(engines)) expect(page).toContain(line);
   });
 
   test("names schedulers that its cases take", () => {

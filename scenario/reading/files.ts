@@ -285,7 +285,10 @@ function readTraces(
   issues: Issue[],
 ): Required<Pick<DataFiles, "traces" | "traceColumns">> {
   const files = new Map<string, { terms: TraceWorkload; wanted: WantedColumn[] }>();
-  for (const document of documents) {
+  const [base] = documents;
+  for (const own of documents) {
+    // What a sweep makes has its own section alone.
+    const document = { ...base, ...own };
     const { workload } = document;
     if (workload?.arrivals !== "trace") continue;
     const known = files.get(workload.file) ?? { terms: workload, wanted: [] };
@@ -344,7 +347,7 @@ function missing(reference: Reference, scenarioFile: string, error: unknown): Is
   const why = error instanceof Error && !/ENOENT/.test(error.message) ? ` (${error.message})` : "";
   const path = resolvePath(scenarioFile, reference.written);
   const hint = reference.calibrated
-    ? `run \`tandem calibrate ${scenarioFile}\` first: it writes this file`
+    ? `run \`tandem calibrate ${scenarioFile}\` first: it writes what it measures`
     : "paths start at the scenario file's folder";
   return issueAt(reference.at, `cannot read the file ${path}${why}`, hint);
 }

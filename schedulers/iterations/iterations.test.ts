@@ -8,19 +8,19 @@ import {
   type Share,
   TokenEngine,
 } from "../../engine/tokens/token-engine.ts";
-import { distserveDecode } from "./distserve.ts";
-import { sarathi } from "./sarathi.ts";
+import { DISTSERVE_DECODE } from "./distserve.ts";
+import { SARATHI } from "./sarathi.ts";
 import { byPriority, vllm } from "./vllm.ts";
-import { vllmV0 } from "./vllm-v0.ts";
-import { vtc } from "./vtc.ts";
+import { VLLM_V0 } from "./vllm-v0.ts";
+import { VTC } from "./vtc.ts";
 
 const POLICIES: readonly IterationPolicy[] = [
   vllm(),
   vllm(byPriority),
-  vtc(),
-  vllmV0(),
-  sarathi(),
-  distserveDecode(),
+  VTC.create(),
+  VLLM_V0.create(),
+  SARATHI.create(),
+  DISTSERVE_DECODE.create(),
 ];
 
 interface Asked {
@@ -134,7 +134,7 @@ const short = { prompt: 4, output: 8, after: 0, priority: 0, group: 0 };
 const ROOMY = { ...LIMITS, blocks: 100, maxBatchedTokens: 20 };
 
 test("vllm and sarathi run a prompt in chunks beside the sequences that make tokens", () => {
-  for (const policy of [vllm(), sarathi()]) {
+  for (const policy of [vllm(), SARATHI.create()]) {
     const { iterations } = play(policy, ROOMY, [short, long]);
     expect(iterations[1]).toEqual([
       [0, 1],
@@ -148,7 +148,7 @@ test("vllm and sarathi run a prompt in chunks beside the sequences that make tok
 });
 
 test("vllm-v0 stops all others for a prompt, which runs whole", () => {
-  const { iterations } = play(vllmV0(), { ...ROOMY, maxBatchedTokens: 64 }, [short, long]);
+  const { iterations } = play(VLLM_V0.create(), { ...ROOMY, maxBatchedTokens: 64 }, [short, long]);
   expect(iterations.slice(0, 3)).toEqual([
     [[0, 4]],
     [[1, 60]],
@@ -162,7 +162,7 @@ test("vllm-v0 stops all others for a prompt, which runs whole", () => {
 test("sarathi lets no chunk of an older prompt take the place of a token", () => {
   const old = { ...long, after: 0, output: 2 };
   const young = { ...short, prompt: 2, after: 0 };
-  const { iterations } = play(sarathi(), { ...ROOMY, maxBatchedTokens: 70 }, [young, old]);
+  const { iterations } = play(SARATHI.create(), { ...ROOMY, maxBatchedTokens: 70 }, [young, old]);
   expect(iterations[0]).toEqual([
     [0, 2],
     [1, 60],
@@ -196,13 +196,13 @@ describe("vtc", () => {
   test("serves a client that has been served less before the backlog of another", () => {
     const asked = [...backlog, { ...one, after: 10, group: 1 }];
     expect(order(vllm(), asked).indexOf(8)).toBe(8);
-    expect(order(vtc(), asked).indexOf(8)).toBe(3);
+    expect(order(VTC.create(), asked).indexOf(8)).toBe(3);
   });
 
   test("gives no credit for the time in which a client asked for nothing", () => {
     // The second client comes late with a backlog of its own: from then on both are served in turn.
     const late = Array.from({ length: 4 }, () => ({ ...one, after: 10, group: 1 }));
-    const served = order(vtc(), [...backlog, ...late]).map((id) => (id < 8 ? 0 : 1));
+    const served = order(VTC.create(), [...backlog, ...late]).map((id) => (id < 8 ? 0 : 1));
     expect(served.slice(0, 3)).toEqual([0, 0, 0]);
     expect(served.slice(3, 11).reduce<number>((sum, client) => sum + client, 0)).toBe(4);
     expect(served.slice(3, 7).toSorted()).toEqual([0, 0, 1, 1]);
@@ -223,7 +223,7 @@ test("a sequence that begins like another computes only what is new", () => {
 test("a policy that runs prompts whole holds no sequence of more tokens than an iteration", () => {
   const holds = (policy: IterationPolicy, tokens: number): boolean =>
     new TokenEngine(LIMITS, policy).holds(tokens);
-  expect([64, 65].map((tokens) => holds(vllmV0(), tokens))).toEqual([true, false]);
+  expect([64, 65].map((tokens) => holds(VLLM_V0.create(), tokens))).toEqual([true, false]);
   expect([96, 97].map((tokens) => holds(vllm(), tokens))).toEqual([true, false]);
 });
 

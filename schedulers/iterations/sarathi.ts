@@ -1,11 +1,8 @@
 /** Sarathi-Serve: all that makes tokens first, then one prompt after the other in chunks of what the budget leaves. */
 import type { IterationPolicy } from "../../engine/tokens/token-engine.ts";
+import type { IterationDefinition } from "./definition.ts";
 
-/**
- * Decodes never wait for prompts, so no iteration is longer than the token budget allows.
- * Source: Agrawal et al., "Taming throughput-latency tradeoff in LLM inference with Sarathi-Serve", OSDI 2024, algorithm 3.
- */
-export function sarathi(): IterationPolicy {
+function sarathi(): IterationPolicy {
   return {
     name: "sarathi",
     plan(view) {
@@ -33,3 +30,15 @@ export function sarathi(): IterationPolicy {
     },
   };
 }
+
+export const SARATHI: IterationDefinition = {
+  name: "sarathi",
+  summary: "tokens first, then prompts in chunks of what the budget leaves",
+  idea: "All that makes tokens goes on, then the prompts that have begun, then those that wait, in chunks of what the budget of an iteration leaves: decodes never wait for prompts, and no iteration is longer than the budget allows.",
+  reads: "Tokens that sequences still have to compute, and free blocks.",
+  failsWhen:
+    "The budget is guessed: small, prompts take many iterations; large, each delays the tokens beside it.",
+  source:
+    "Agrawal et al., Taming throughput-latency tradeoff in LLM inference with Sarathi-Serve, OSDI 2024, algorithm 3.",
+  create: sarathi,
+};

@@ -1,5 +1,6 @@
 /** vLLM's second scheduler (V1): what runs goes on, prompts in chunks; what waits gets the tokens that are left. */
 import type { EngineView, IterationPolicy, Sequence } from "../../engine/tokens/token-engine.ts";
+import type { IterationDefinition } from "./definition.ts";
 
 /** Picks the next of those that wait, and the one to preempt of those that run. */
 export interface Order {
@@ -48,3 +49,26 @@ export function vllm(order: Order = fcfs): IterationPolicy {
     },
   };
 }
+
+export const VLLM: IterationDefinition = {
+  name: "vllm",
+  summary: "what runs goes on; prompts in chunks of what the budget leaves",
+  idea: "All that runs goes on in order of arrival, with a token or the next chunk of its prompt; the tokens that are left go to those that wait, the first first. Where blocks run out, the last to come is preempted, and computed anew.",
+  reads: "Tokens that sequences still have to compute, and free blocks.",
+  failsWhen:
+    "Prompts are long and many: their chunks fill iterations, which tokens wait for. Blocks are few: sequences preempt one another.",
+  source:
+    "The source of vLLM (vllm-project/vllm), v1/core/sched/scheduler.py, with `scheduler_reserve_full_isl`, which is on by default.",
+  create: () => vllm(),
+};
+
+export const VLLM_PRIORITY: IterationDefinition = {
+  ...VLLM,
+  name: "vllm-priority",
+  summary: "as vllm, the most urgent first, and the least urgent preempted",
+  idea: "As `vllm`, but of those that wait the one of the highest priority is next, and of those that run one of the lowest is preempted.",
+  reads: "Priorities of pipelines, and what `vllm` reads.",
+  failsWhen: "The urgent ones alone fill the engine: the others starve.",
+  source: "The same with `--scheduling-policy priority`.",
+  create: () => vllm(byPriority),
+};

@@ -1,15 +1,12 @@
 /** Virtual token counter: of the clients that wait, the one that has been served the least is next. */
 import type { EngineView, IterationPolicy, Sequence } from "../../engine/tokens/token-engine.ts";
+import type { IterationDefinition } from "./definition.ts";
 import { fcfs, vllm } from "./vllm.ts";
 
 /** Cost of a token of a prompt, and of one made. */
 const [PROMPT, MADE] = [1, 2];
 
-/**
- * The clients are the pipelines. Source: Sheng et al., "Fairness in serving large language models", OSDI 2024,
- * algorithm 2; weights of section 3.1.
- */
-export function vtc(): IterationPolicy {
+function vtc(): IterationPolicy {
   const counters = new Map<number, number>();
   const counter = ({ client }: Pick<Sequence, "client">): number => counters.get(client) ?? 0;
   const charge = (sequence: Sequence, cost: number): void => {
@@ -51,3 +48,14 @@ export function vtc(): IterationPolicy {
     },
   };
 }
+
+export const VTC: IterationDefinition = {
+  name: "vtc",
+  summary: "as vllm, next of the client that was served the fewest tokens",
+  idea: "As `vllm`, but of those that wait the next is of the client with the least virtual counter of tokens, those made twice as dear as those of prompts. A client that comes back is lifted to those that wait. The clients are the pipelines.",
+  reads: "Tokens that each pipeline was served, and what `vllm` reads.",
+  failsWhen: "SLOs differ: it divides tokens, and knows no deadline.",
+  source:
+    "Sheng et al., Fairness in serving large language models, OSDI 2024, algorithm 2; weights of section 3.1.",
+  create: vtc,
+};

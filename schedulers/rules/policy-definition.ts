@@ -45,8 +45,8 @@ export interface ControllerContext {
 /** A selection decides for one task, whose variants are pools of the system. */
 export type SelectionContext = ControllerContext;
 
-/** A policy in words and parameters; help, documentation and the JSON Schema come from it. */
-interface PolicyDescription<Schema extends z.ZodType> {
+/** A policy in words. */
+export interface Wording {
   readonly name: string;
   /** One line for lists and error hints. */
   readonly summary: string;
@@ -55,6 +55,10 @@ interface PolicyDescription<Schema extends z.ZodType> {
   readonly failsWhen: string;
   /** Paper and section, or the system that it copies. */
   readonly source: string;
+}
+
+/** A policy in words and parameters; help, documentation and the JSON Schema come from it. */
+interface PolicyDescription<Schema extends z.ZodType> extends Wording {
   /** Strict, with defaults; each parameter's description gives its meaning and unit. */
   readonly parameters: Schema;
   /** Names of pipelines in parameters, which have parsed: by path, each must be one of the scenario's. */

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { packSessions, type QueryNode, type Session, splitLatency } from "./nexus-plans.ts";
+import { type QueryNode, splitLatency } from "./latency-split.ts";
+import { packSessions, type Session } from "./squishy-packing.ts";
 
 /** Times of batches of 4, 8 and 16 in ms; others on straight lines between and beyond them. */
 function timesUs(at4: number, at8: number, at16: number): number[] {

@@ -15,9 +15,8 @@ import type {
   JobView,
 } from "../../../engine/dispatch/controller.ts";
 import type { RandomStream } from "../../../engine/random/stream.ts";
-import { visitRatios } from "../../../engine/stability/offered-load.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
-import type { PipelineSystem, System } from "../../../engine/system/system.ts";
+import type { System } from "../../../engine/system/system.ts";
 import {
   batchLimits,
   idleOf,
@@ -37,8 +36,9 @@ import {
   seconds,
 } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
-import { batchWithin, mostPerS, visitsPerRequest, waysThrough } from "../../rules/ways.ts";
-import { packSessions, type Session, saturatingBatch, splitLatency } from "./nexus-plans.ts";
+import { visitsPerRequest, waysThrough } from "../../rules/ways.ts";
+import { budgetsOf } from "./latency-split.ts";
+import { packSessions, type Session, saturatingBatch } from "./squishy-packing.ts";
 
 const parameters = z.strictObject({
   ratePerS: positive(1e9)
@@ -105,7 +105,7 @@ class DutyCycles implements Controller {
     this.#system = system;
     this.#given = given;
     this.#limits = batchLimits(system, pools);
-    const budgets = system.pipelines.map((pipeline) => splitOf(system, pipeline, this.#limits));
+    const budgets = system.pipelines.map((pipeline) => budgetsOf(system, pipeline, this.#limits));
     this.#goalsUs = system.pools.map((_, pool) => {
       const own = system.pipelines.flatMap(({ tasks }, pipeline) =>
         budgets[pipeline].filter((_budget, task) => tasks[task].pool === pool),
@@ -321,38 +321,6 @@ class DutyCycles implements Controller {
 
 function isUp(view: ClusterView, { device, pool }: Backend): boolean {
   return device.members.get(pool)?.some((replica) => view.isUp(replica)) === true;
-}
-
-/** The budget of each task of a pipeline, µs: by the split where that is a tree, else in equal parts. */
-function splitOf(system: System, pipeline: PipelineSystem, limits: readonly number[]): number[] {
-  const { tasks, sloUs, entryTasks } = pipeline;
-  if (!Number.isFinite(sloUs)) return tasks.map(() => Number.POSITIVE_INFINITY);
-  const visits = visitRatios(pipeline);
-  const isTree =
-    entryTasks.length === 1 && tasks.every(({ predecessors }) => predecessors.length < 2);
-  if (isTree && visits !== null) {
-    // The split's root is its first node.
-    const order = [entryTasks[0], ...tasks.keys()].filter(
-      (task, i, all) => all.indexOf(task) === i,
-    );
-    const nodes = order.map((task) => {
-      const { pool, successors } = tasks[task];
-      const { first, count } = system.pools[pool];
-      const batchUs = count === 0 ? [] : system.replicas[first].service.meanUs;
-      return {
-        ratePerS: visits[task],
-        children: successors.map((next) => order.indexOf(next)),
-        // Batches take half of the budget, and gather in the other half.
-        throughputPerS: (budgetUs: number) =>
-          mostPerS(batchUs, count === 0 ? 0 : batchWithin(batchUs, limits[pool], budgetUs / 2)),
-      };
-    });
-    const split = splitLatency(nodes, sloUs);
-    if (split !== null) return tasks.map((_, task) => split.budgetsUs[order.indexOf(task)]);
-  }
-  const own = tasks.map(() => 1);
-  const { before, after } = waysThrough(tasks, own);
-  return own.map((one, task) => sloUs / (before[task] + one + after[task]));
 }
 
 const controller = defineController({

@@ -1,6 +1,6 @@
 /**
- * Nexus' plans. Squishy bin packing: sessions (a model, its goal and its rate) onto as few devices as can be, where
- * the batch of a session, and so its share of a device, shrinks with the time between its turns.
+ * Nexus' squishy bin packing: sessions (a model, its goal and its rate) onto as few devices as can be, where the batch of a
+ * session, and so its share of a device, shrinks with the time between its turns.
  *
  *   saturate   whole devices for as long as the rate fills them: the b of most throughput with
  *              2 × time(b) <= goal
@@ -9,12 +9,7 @@
  *   merge      the most occupied first, into the node that is then fullest: the shortest duty cycle d
  *              holds for all, each takes ceil(d × rate) at once, and all fit when their times sum to d
  *
- * And the split of a query's latency goal, where a query is a tree of models, into a budget for each, so that all
- * of it takes the fewest devices.
- *
- *   f(v, t) = min over τ of rate(v) / throughput(v, τ) + Σ children f(child, t − τ)
- *
- * Source: Shen et al., Nexus, SOSP 2019, sections 6.1 (algorithm 1) and 6.2; uwsampl/nexus for the bounds.
+ * Source: Shen et al., Nexus, SOSP 2019, section 6.1 (algorithm 1); uwsampl/nexus for the bounds.
  */
 import { batchWithin } from "../../rules/ways.ts";
 
@@ -135,70 +130,4 @@ export function packSessions(sessions: readonly Session[]): readonly PackedDevic
 function alone(share: Share): PackedDevice {
   const { dutyUs, batchUs } = share;
   return { dutyUs, occupancy: Math.min(1, batchUs / dutyUs), shares: [share] };
-}
-
-export interface QueryNode {
-  /** Rate of requests that the query causes at this model; any unit, the same for all. */
-  readonly ratePerS: number;
-  /** Places of the models that follow. */
-  readonly children: readonly number[];
-  /** The rate that one device does within a budget; 0: none. */
-  throughputPerS(budgetUs: number): number;
-}
-
-export interface LatencySplit {
-  /** By node. */
-  readonly budgetsUs: readonly number[];
-  /** Devices that the query needs. */
-  readonly devices: number;
-}
-
-/**
- * The first node is the root. Null: no split makes it. Budgets are the least with which the devices are fewest, in
- * segments of the goal; time that is left on the longest way through the tree goes to all its nodes in proportion,
- * as a job that has to wait is dropped at the end of its node's budget.
- */
-export function splitLatency(
-  nodes: readonly QueryNode[],
-  goalUs: number,
-  segments = 100,
-): LatencySplit | null {
-  const stepUs = goalUs / segments;
-  /** By node and segments: the fewest devices, and the segments that the node itself takes. */
-  const devices = nodes.map(() => new Float64Array(segments + 1).fill(Number.POSITIVE_INFINITY));
-  const taken = nodes.map(() => new Int32Array(segments + 1));
-  const solve = (node: number): void => {
-    const { children, ratePerS } = nodes[node];
-    for (const child of children) solve(child);
-    const needs = Float64Array.from({ length: segments + 1 }, (_, own) =>
-      own === 0 ? Number.POSITIVE_INFINITY : ratePerS / nodes[node].throughputPerS(own * stepUs),
-    );
-    for (let total = 1; total <= segments; total++) {
-      const most = children.length === 0 ? total : total - 1;
-      for (let own = 1; own <= most; own++) {
-        const sum = children.reduce((all, child) => all + devices[child][total - own], needs[own]);
-        if (sum >= devices[node][total]) continue;
-        devices[node][total] = sum;
-        taken[node][total] = own;
-      }
-    }
-  };
-  solve(0);
-  if (!Number.isFinite(devices[0][segments])) return null;
-  /** Segments of the longest way from a node on. */
-  const longest = (node: number, total: number): number => {
-    const own = taken[node][total];
-    return own + Math.max(0, ...nodes[node].children.map((child) => longest(child, total - own)));
-  };
-  const shareUs = goalUs / longest(0, segments);
-  const budgetsUs = nodes.map(() => 0);
-  const assign = (node: number, total: number, leftUs: number): void => {
-    const { children } = nodes[node];
-    const own = taken[node][total];
-    // A leaf may use all that is left.
-    budgetsUs[node] = children.length === 0 ? leftUs : own * shareUs;
-    for (const child of children) assign(child, total - own, leftUs - budgetsUs[node]);
-  };
-  assign(0, segments, goalUs);
-  return { budgetsUs, devices: devices[0][segments] };
 }

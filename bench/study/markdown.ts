@@ -1,0 +1,21 @@
+/** Numbers and tables of the study's page. */
+import type { Estimate } from "../../engine/statistics/estimate.ts";
+
+export const pointsText = ({ mean, halfWidth95 }: Estimate): string =>
+  `${mean.toFixed(1)} ± ${halfWidth95.toFixed(1)}`;
+
+export const percent = (share: number): string =>
+  `${(100 * share).toFixed(share > 0.995 ? 2 : 1)}%`;
+
+/** Columns as wide as their widest cell; numbers are to the right. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const [head, ...body] = rows;
+  const widths = head.map((_, column) => Math.max(3, ...rows.map((row) => row[column].length)));
+  const isNumber = head.map((_, column) => body.every((row) => /^[-\d.%± ]*$/.test(row[column])));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, i) => (isNumber[i] ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join(" | ")} |`;
+  const rule = widths.map((width, i) =>
+    isNumber[i] ? `${"-".repeat(width - 1)}:` : "-".repeat(width),
+  );
+  return [line(head), `| ${rule.join(" | ")} |`, ...body.map(line)];
+}
