@@ -1,8 +1,12 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { planDocument, plannedScenario, planText } from "../library/plan-results.ts";
 import type { Answer, Plan } from "../planning/plan.ts";
 import { nothingFound } from "../planning/standing.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
+import { tandemHere } from "./tandem-here.test-support.ts";
 
 const HEADER = {
   schema: "tandem/plan@3",
@@ -133,4 +137,27 @@ describe("a plan", () => {
       points: [{ scheduler: "fifo" }, { "workload.ratePerS": 9, scheduler: BATCHES }],
     });
   });
+});
+
+test("progress names each load, its size, and its plan at once when that is confirmed", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  const queue = `
+name: queue
+pipelines: { p: { slo: { latencyMs: 400, percentile: 95 }, tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: exponential, meanMs: 100 } } }
+cluster: { replicas: { serve: 1 } }
+workload: { arrivals: poisson, ratePerS: 12, requests: 4000, warmupS: 10 }
+run: { replications: 8 }
+sweep: { workload.ratePerS: [12, 30] }
+`;
+  writeFileSync(join(folder, "s.yaml"), queue);
+  const { code, stderr } = await tandemHere(folder, ["plan", "s.yaml", "--schedulers", "none"]);
+  expect(code, stderr).toBe(0);
+  expect(stderr.match(/combinations of machines, replicas and schedulers: 65/g)).toHaveLength(2);
+  for (const load of [1, 2]) {
+    const told = new RegExp(
+      `plan: load ${load} of 2: \\d: serve \\d, \\S+ ± \\S+ % .*, confirmed;`,
+    );
+    expect(stderr).toMatch(told);
+  }
 });

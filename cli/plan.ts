@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { Fault } from "../engine/basics/fault.ts";
 import { type PlanProgress, plan as planned, planText, repeatCommand } from "../library/index.ts";
-import { formatEstimate, formatNumber } from "../reports/tables/format.ts";
+import { formatNumber, formatRuns } from "../reports/tables/format.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
 import { parseSetOption } from "../scenario/parse.ts";
 import { isWithin } from "../scenario/reading/issues.ts";
@@ -75,21 +75,26 @@ function simulateCommand(
   return repeatCommand("simulate", scenario, { seed, set: [...kept, sweep] });
 }
 
-/** Each pause between two lines is twice the last, but a better incumbent is told at once. */
+/**
+ * Each pause between two lines is twice the last; another incumbent is told as soon as the shortest is over, the first one
+ * and the first that is confirmed at once.
+ */
+const LEAST_PAUSE_MS = 1000;
 const FIRST_PAUSE_MS = 2000;
 const MOST_PAUSE_MS = 16_000;
 
 function planProgress() {
   const shown = progress("plan");
   let pauseMs = FIRST_PAUSE_MS;
-  let sayAtMs = performance.now() + pauseMs;
+  let saidAtMs = performance.now();
   let told = "";
-  let isSized = false;
+  let news = 0;
+  let load = -1;
   const update = (step: PlanProgress): void => {
     shown.onProgress(step);
     if (step.combinations === 0) return;
-    if (!isSized) {
-      isSized = true;
+    if (step.done !== load) {
+      [load, news, told] = [step.done, 0, ""];
       const size = Number.isFinite(step.combinations)
         ? step.combinations.toLocaleString("en-US")
         : "too many to count";
@@ -98,26 +103,47 @@ function planProgress() {
       shown.say(`plan: combinations of machines, replicas and schedulers: ${size}; ${how}`);
     }
     const found = incumbentText(step);
-    if (found === told && performance.now() < sayAtMs) return;
-    if (found === told) pauseMs = Math.min(MOST_PAUSE_MS, 2 * pauseMs);
-    told = found;
-    sayAtMs = performance.now() + pauseMs;
     const { requests, lowerBound, secondsLeft, incumbent } = step;
-    const gap =
-      incumbent === null
-        ? ""
-        : `, gap ${formatNumber(100 * (1 - lowerBound / incumbent.cost), 2)} %`;
-    const bound = `nothing below ${formatNumber(lowerBound, 4)}${gap}`;
+    const state = incumbent === null ? 0 : 1 + Number(incumbent.isConfirmed);
+    const waited = performance.now() - saidAtMs;
+    // Of misses the nearest changes all the time.
+    const isKnown = found === told || state === 0;
+    if (state <= news && waited < (isKnown ? pauseMs : LEAST_PAUSE_MS)) return;
+    if (isKnown) pauseMs = Math.min(MOST_PAUSE_MS, 2 * pauseMs);
+    news = Math.max(news, state);
+    told = found;
+    saidAtMs = performance.now();
     const simulated = `${formatNumber(requests / 1e6)} million requests`;
-    shown.say(`plan: ${found}; ${bound}; ${simulated}; at most ${duration(secondsLeft)} left`);
+    const which = step.total === 1 ? "" : `load ${load + 1} of ${step.total}: `;
+    const parts = [`${which}${found}`, ...boundText(lowerBound, incumbent?.cost), simulated];
+    shown.say(`plan: ${parts.join("; ")}; at most ${duration(secondsLeft)} left`);
   };
   return { update, stop: shown.stop };
 }
 
-function incumbentText({ incumbent }: PlanProgress): string {
-  if (incumbent === null) return "no cluster yet that keeps the SLO";
-  const { cost, replicas, kept, isConfirmed } = incumbent;
-  const shares = Object.values(kept).map((one) => formatEstimate(one.sloAttainmentRatio, 100));
-  const state = isConfirmed ? "confirmed" : "not confirmed";
-  return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the SLO, ${state}`;
+/** None while nothing is known. */
+function boundText(bound: number, cost: number | undefined): readonly string[] {
+  if (bound <= 0) return [];
+  const gap = cost === undefined ? "" : `, gap ${formatNumber(100 * (1 - bound / cost), 2)} %`;
+  return [`nothing below ${formatNumber(bound, 4)}${gap}`];
+}
+
+function incumbentText({ incumbent, nearest }: PlanProgress): string {
+  if (incumbent === null) {
+    const near = nearest === null ? "" : `; the nearest, ${textOf(nearest)}`;
+    return `no cluster yet that keeps the SLO${near}`;
+  }
+  return `${textOf(incumbent)}, ${incumbent.isConfirmed ? "confirmed" : "not confirmed"}`;
+}
+
+function textOf({
+  cost,
+  replicas,
+  kept,
+  replications,
+}: NonNullable<PlanProgress["incumbent"]>): string {
+  const shares = Object.values(kept).map(({ sloAttainmentRatio }) =>
+    formatRuns(sloAttainmentRatio, replications, 100),
+  );
+  return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the SLO`;
 }

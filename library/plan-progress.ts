@@ -34,10 +34,9 @@ export class ProgressFile implements Known {
     return this.#summaries.get(key);
   }
 
-  set(key: string, { tasks: _, curveMs: _curve, ...summary }: RunSummary): void {
-    const kept = { ...summary, tasks: {}, curveMs: [] };
-    this.#summaries.set(key, kept);
-    this.#waiting.push(`${JSON.stringify([key, kept])}\n`);
+  set(key: string, summary: RunSummary): void {
+    this.#summaries.set(key, summary);
+    this.#waiting.push(`${JSON.stringify([key, summary])}\n`);
     if (this.#waiting.length >= TOGETHER) this.close();
   }
 

@@ -5,7 +5,13 @@ import type { NotSearched } from "../planning/left-out.ts";
 import type { Answer, Plan, PlanEntry, Point } from "../planning/plan.ts";
 import type { Explored, RuledOut } from "../planning/standing.ts";
 import type { Kept } from "../planning/trial.ts";
-import { formatEstimate, formatNumber, plural, wrapped } from "../reports/tables/format.ts";
+import {
+  formatEstimate,
+  formatNumber,
+  formatRuns,
+  plural,
+  wrapped,
+} from "../reports/tables/format.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
@@ -122,7 +128,7 @@ function rows({ best, runnersUp, nearest, state }: PlanEntry): readonly (readonl
 }
 
 function row(what: string, answer: Answer): readonly Cell[] {
-  const { scheduler, parameters, cost, replicas, machines, kept } = answer;
+  const { scheduler, parameters, cost, replicas, machines, kept, replications } = answer;
   const { scheduler: _, ...others } = parameters;
   const name = [schedulerText(scheduler), parametersText(others)];
   const goals = Object.values(kept);
@@ -133,8 +139,8 @@ function row(what: string, answer: Answer): readonly Cell[] {
     { text: formatNumber(cost, 4), numeric: true },
     { text: countsText(replicas) },
     { text: countsText(machines ?? {}) },
-    { text: each((goal) => formatEstimate(goal.sloAttainmentRatio, 100)), numeric: true },
-    { text: each((goal) => formatEstimate(goal.latencyMs ?? undefined)), numeric: true },
+    { text: each((goal) => formatRuns(goal.sloAttainmentRatio, replications, 100)), numeric: true },
+    { text: each((goal) => formatRuns(goal.latencyMs ?? undefined, replications)), numeric: true },
   ];
 }
 
@@ -231,7 +237,7 @@ function promiseText({ promise, window }: PlanEntry): string {
   if (window === null) return `the SLO is kept ${over}`;
   const { fromS, toS, mostPerS, meanPerS } = window;
   const rates = `up to ${formatNumber(mostPerS)}/s, of ${formatNumber(meanPerS)}/s in the mean`;
-  return `the SLO is kept at the peak of the load (${formatNumber(fromS)} to ${formatNumber(toS)} s: ${rates}); \`--window whole\` plans for all of it`;
+  return `the SLO is kept at the peak of the load (${formatNumber(fromS, 4)} to ${formatNumber(toS, 4)} s: ${rates}); \`--window whole\` plans for all of it`;
 }
 
 function namesOf(schedulers: readonly unknown[]): string {

@@ -4,7 +4,7 @@ import { stringify } from "yaml";
 import { loadHighs } from "../build/load-highs.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { makePlans } from "../planning/plan.ts";
-import { replicasOf, type Standing } from "../planning/standing.ts";
+import { replicasOf, type Standing, type Tried } from "../planning/standing.ts";
 import { type Kept, keptOf } from "../planning/trial.ts";
 import { nearest } from "../scenario/reading/issues.ts";
 import { fileEntries } from "../scenario/schema/implementation-kinds.ts";
@@ -36,8 +36,10 @@ export interface PlanProgress extends Progress {
   readonly isLarge: boolean;
   /** Why there is no solution, with the figure that is missing; null where that takes a search. */
   readonly missing: string | null;
-  /** The cheapest so far that keeps the SLOs; null while there is none. */
+  /** The cheapest so far that is confirmed, or keeps the SLOs on the requests of the search; null while there is none. */
   readonly incumbent: Incumbent | null;
+  /** Of those that miss. */
+  readonly nearest: Incumbent | null;
   /** Nothing that costs less keeps the SLOs. */
   readonly lowerBound: number;
   /** Of the budget. */
@@ -49,6 +51,7 @@ export interface Incumbent {
   readonly replicas: Readonly<Record<string, number>>;
   /** By pipeline with an SLO, on as many requests as were simulated. */
   readonly kept: Readonly<Record<string, Kept>>;
+  readonly replications: number;
   /** On fresh requests. */
   readonly isConfirmed: boolean;
 }
@@ -113,7 +116,8 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
       combinations: step.combinations,
       isLarge: step.isLarge,
       missing: step.missing,
-      incumbent: incumbentOf(standing),
+      incumbent: incumbentOf(standing, standing?.confirmed ?? standing?.incumbent),
+      nearest: incumbentOf(standing, standing?.nearest),
       lowerBound: standing?.bound ?? 0,
       secondsLeft: Math.max(0, (1 - spent()) * budgetS),
     }),
@@ -146,15 +150,16 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   return planned;
 }
 
-function incumbentOf(standing: Standing | null): Incumbent | null {
-  const found = standing?.incumbent ?? null;
-  if (found === null) return null;
-  return {
-    cost: found.contender.shape.cost,
-    replicas: replicasOf(found.contender),
-    kept: keptOf(found.trial),
-    isConfirmed: found === standing?.confirmed,
-  };
+function incumbentOf(standing: Standing | null, found: Tried | null = null): Incumbent | null {
+  return (
+    found && {
+      cost: found.contender.shape.cost,
+      replicas: replicasOf(found.contender),
+      kept: keptOf(found.trial),
+      replications: found.trial.runs.length,
+      isConfirmed: found === standing?.confirmed,
+    }
+  );
 }
 
 /** The plan, a scenario that runs it, and the results of simulating that. */

@@ -39,8 +39,7 @@ export class ServiceBounds {
   /** With one replica of each task on each kind that it runs on. */
   readonly system: System;
   /** Jobs per second by task; null where the traffic equations do not reach. */
-  readonly #jobsPerS: readonly number[] | null;
-  readonly #neededPerS: readonly number[] | null;
+  readonly #jobsPerS: Readonly<Record<"all" | "needed", readonly number[] | null>>;
   readonly #goals: readonly Goal[];
   readonly #variates: readonly Float64Array[] | null;
   readonly #known = new Map<string, boolean>();
@@ -72,8 +71,8 @@ export class ServiceBounds {
         return runs ? (own.find((replica) => isOn(replica, kind)) ?? first) : -1;
       }),
     );
-    this.#jobsPerS = jobsPerS(document, inputs, this.system, goals, false);
-    this.#neededPerS = jobsPerS(document, inputs, this.system, goals, true);
+    const jobs = (least: boolean) => jobsPerS(document, inputs, this.system, goals, least);
+    this.#jobsPerS = { all: jobs(false), needed: jobs(true) };
     const isSized = pools.some(({ inputScaling }) => inputScaling !== null);
     this.#variates =
       isSized || !this.system.pipelines.every(isPlain)
@@ -112,23 +111,20 @@ export class ServiceBounds {
    * the jobs alone that the goals need, where the others may be refused or dropped.
    */
   utilisation(task: number, row: Row, maxBatch: number, least = false): number {
-    const jobs = least ? this.#neededPerS : this.#jobsPerS;
-    if (jobs === null) return 0;
-    return jobs[task] / sumOf(row.map((n, kind) => n * this.capacityPerS(task, kind, maxBatch)));
+    const jobs = this.jobs(task, least);
+    if (jobs === 0) return 0;
+    return jobs / sumOf(row.map((n, kind) => n * this.capacityPerS(task, kind, maxBatch)));
   }
 
   /** Jobs per second of a task; `least` as for `utilisation`. 0 where they are not known beforehand. */
   jobs(task: number, least: boolean): number {
-    return (least ? this.#neededPerS : this.#jobsPerS)?.[task] ?? 0;
+    return this.#jobsPerS[least ? "needed" : "all"]?.[task] ?? 0;
   }
 
   /** Null where no single goal says what may be late. */
   lateness(task: number): Lateness | null {
-    const known = this.#lateness.get(task);
-    if (known !== undefined) return known;
-    const found = this.#latenessOf(task);
-    this.#lateness.set(task, found);
-    return found;
+    if (!this.#lateness.has(task)) this.#lateness.set(task, this.#latenessOf(task));
+    return this.#lateness.get(task) as Lateness | null;
   }
 
   #latenessOf(task: number): Lateness | null {
@@ -141,7 +137,7 @@ export class ServiceBounds {
     const own = pipeline?.tasks.flatMap(({ pool }, t) => (pool === task ? [t] : [])) ?? [];
     const ratios = pipeline === undefined ? null : visitRatios(pipeline);
     if (variates === null || goal === undefined || ratios === null) return null;
-    if (users.length !== 1 || own.length !== 1 || this.#jobsPerS === null) return null;
+    if (users.length !== 1 || own.length !== 1 || this.#jobsPerS.all === null) return null;
     const kinds = this.#space.runsOn.map((runs) => [...runs.keys()].filter((kind) => runs[kind]));
     const byTime = (t: number) => (a: number, b: number) => this.meanMs(t, a) - this.meanMs(t, b);
     const fastest = kinds.map((own, t) => this.#replicas[t][own.toSorted(byTime(t))[0]]);
@@ -155,7 +151,7 @@ export class ServiceBounds {
       const late = lateWith(pipeline, times, runs);
       return Math.max(0, late - SIGMAS * Math.sqrt((late * (1 - late)) / DRAWS));
     });
-    const requestsPerS = this.#jobsPerS[task] / ratios[own[0]];
+    const requestsPerS = this.#jobsPerS.all[task] / ratios[own[0]];
     return { perJob, mostPerS: (1 - goal.share) * requestsPerS };
   }
 
@@ -236,21 +232,22 @@ function jobsPerS(
   const ratios = pipelines.map(visitRatios);
   const reaches = pipelines.every(isPlain) && !ratios.includes(null);
   if ((ratePerS === undefined && arrivals === null) || !reaches) return null;
-  const jobs = pools.map(() => 0);
-  for (const [p, { tasks, share, name }] of pipelines.entries()) {
+  const needs = pipelines.flatMap(({ tasks, share, name }, p) => {
     const goal = goals.find(({ pipeline }) => pipeline === name);
-    const missed = 1 - (goal?.share ?? 0);
-    for (const [t, { pool }] of tasks.entries()) {
-      const visits = (ratios[p] as Float64Array)[t];
-      if (arrivals !== null) {
-        const graceS = (goal?.latencyMs ?? 0) / 1000;
-        jobs[pool] += share * neededPerS(arrivals, visits, missed, graceS);
-      } else {
-        jobs[pool] += (ratePerS as number) * share * Math.max(0, visits - (least ? missed : 0));
-      }
-    }
-  }
-  return jobs;
+    const one = { share, missed: 1 - (goal?.share ?? 0), graceS: (goal?.latencyMs ?? 0) / 1000 };
+    return tasks.map(({ pool }, t) => ({ ...one, pool, visits: (ratios[p] as Float64Array)[t] }));
+  });
+  return pools.map((_, pool) => {
+    const own = needs.filter((one) => one.pool === pool);
+    const alone = own.map((one) => [one]);
+    if (arrivals !== null)
+      return Math.max(...[own, ...alone].map((some) => neededPerS(arrivals, some)));
+    return sumOf(
+      own.map(({ share, visits, missed }) => {
+        return (ratePerS as number) * share * Math.max(0, visits - (least ? missed : 0));
+      }),
+    );
+  });
 }
 
 function variatesOf({ pools }: System, seed: number): readonly Float64Array[] {

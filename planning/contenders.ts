@@ -125,18 +125,9 @@ function uniform(sizes: readonly (readonly number[])[]): readonly (readonly numb
   return all.map((size) => sizes.map((own) => Math.max(...own.filter((one) => one <= size))));
 }
 
-/** Most contenders are never simulated, so the document is made when it is asked for. */
 export function contenderOf(alternative: Alternative, shape: Shape): Contender {
-  const { document, choice } = alternative;
-  let known: ScenarioDocument | undefined;
-  return {
-    alternative,
-    shape,
-    get document() {
-      known ??= withoutAbsent({ ...document, cluster: choice.space.clusterOf(shape) });
-      return known;
-    },
-  };
+  const cluster = alternative.choice.space.clusterOf(shape);
+  return { alternative, shape, document: withoutAbsent({ ...alternative.document, cluster }) };
 }
 
 /** Without faults of nodes and distances of zones that the cluster lacks. */

@@ -47,10 +47,6 @@ export function cheapestCover(
   const left = needs.map((need) => need.left);
   visit(0, left, 0);
   const found = best as Machines | null;
-  return found === null ? null : { cost: roundedCost(found.cost), counts: found.counts };
-}
-
-/** Sums of prices differ in their last digits by the order of their terms. */
-function roundedCost(cost: number): number {
-  return Number(cost.toFixed(9));
+  // Sums of prices differ in their last digits by the order of their terms.
+  return found && { cost: Number(found.cost.toFixed(9)), counts: found.counts };
 }

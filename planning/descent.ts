@@ -20,6 +20,8 @@ const MOST_LIFTS = 4;
 const MOST_PROGRAMS = 1000;
 /** Part of a task's replicas that is taken away at once, before one after the other. */
 const CHUNK = 0.08;
+/** Each holds its compiled cluster: half a megabyte. */
+const MOST_LOOKS_KEPT = 20;
 /** By how much a cut is tried to be widened. */
 const LIFT = 1.06;
 
@@ -58,7 +60,9 @@ export class Descent {
   #doubted = Number.POSITIVE_INFINITY;
   /** Looks at clusters of which a miss rules out more than themselves. */
   #wideLooks = 0;
-  /** By rows, of one task or of all. */
+  /** By rows, of one task or of all: whether they may keep the goals. */
+  readonly #keeps = new Map<string, boolean>();
+  /** The last looks. */
   readonly #looks = new Map<string, Look>();
   readonly #problem: Problem;
   readonly #isThorough: boolean;
@@ -85,10 +89,9 @@ export class Descent {
     if (rows === null) {
       this.isSpent = ++this.#programs === MOST_PROGRAMS;
       const found = yield* this.#relaxed();
-      this.bound = Math.max(
-        this.bound,
-        found.rows === null ? Number.POSITIVE_INFINITY : found.bound,
-      );
+      this.bound = Math.max(this.bound, found.bound);
+      // The solver's time is over: more is left, and nobody knows what.
+      if (found.rows === null && Number.isFinite(this.bound)) this.isSpent = true;
       this.#rows = found.rows;
       return;
     }
@@ -97,7 +100,11 @@ export class Descent {
     const slow = this.#tooSlow(full);
     if (slow !== null) return this.#cut(slow);
     const isHopeful = this.#isThorough ? yield* this.keeps(full) : yield* this.hopes(full);
-    if (isHopeful) return this.#cut(whole(full).cut);
+    if (isHopeful) {
+      this.#cut(whole(full).cut);
+      // Not the cheapest where the solver's time was over: fewer replicas may do, which the cut leaves out.
+      return yield* this.#isThorough ? this.#downwards(until) : [];
+    }
     const { hosting } = this.alternative.choice.space;
     const tooFew = hosting === "apart" ? yield* this.#tooFew(full) : null;
     const isWide = this.#isThorough && hosting === "apart";
@@ -113,7 +120,7 @@ export class Descent {
     const { key, cut } = whole(rows);
     if (!isRuledOut(goals, runs, BOUND_ERROR / 4, MOST_LOOKS)) this.#doubt();
     this.#forget(tried);
-    this.#looks.set(key, { ...(this.#looks.get(key) as Look), keeps: false });
+    this.#keeps.set(key, false);
     this.#cut(cut);
     if (this.#isThorough) yield* this.#repaired(rows, limit);
   }
@@ -129,7 +136,8 @@ export class Descent {
   #forget(tried: Tried): void {
     this.passed.splice(this.passed.indexOf(tried), 1);
     const { standing } = this.#problem;
-    if (standing.incumbent === tried) standing.incumbent = ranked(this.passed)[0] ?? null;
+    if (standing.incumbent === tried)
+      standing.incumbent = ranked(this.passed)[0] ?? standing.confirmed;
   }
 
   /** A first incumbent: as much more capacity than jobs as it takes, then fewer replicas of each task. */
@@ -140,17 +148,31 @@ export class Descent {
       yield* this.keeps(confirmed.contender.shape.rows);
     for (const factor of confirmed === null ? HEADROOMS : []) {
       const { rows } = yield* this.#relaxed(factor);
-      if (rows === null) return;
-      if (yield* this.keeps(filled(this.alternative, rows))) break;
+      if (rows === null || (yield* this.keeps(filled(this.alternative, rows)))) break;
     }
+    if (confirmed === null && this.passed.length === 0) yield* this.#fullest();
     yield* this.#downwards(until);
   }
 
+  /** The fullest cluster. Where not even all replicas that there may be keep the goals, nothing is left to look for. */
+  *#fullest(): Generator<undefined, void> {
+    const { space } = this.alternative.choice;
+    const found = yield* this.nearest(true);
+    if (found !== null && (yield* this.keeps(found.shape.rows))) return;
+    if (space.hosting !== "apart") return;
+    const key = "all";
+    const rows = space.tasks.map((_, t) => this.#most(t));
+    if (yield* this.#mayKeep(key, rows)) return;
+    this.bound = Number.POSITIVE_INFINITY;
+    const { standing } = this.#problem;
+    standing.fullest = nearer(standing.fullest, this.#looks.get(key) as Look);
+  }
+
   /** Among the fullest clusters that there are, in case that no other was simulated. */
-  *nearest(): Generator<undefined, Contender | null> {
+  *nearest(isInTime = false): Generator<undefined, Contender | null> {
     const { choice } = this.alternative;
     for (const factor of LEAST_HEADROOMS) {
-      const { rows } = yield* this.#relaxed(factor, false);
+      const { rows } = yield* this.#relaxed(factor, isInTime);
       const shape = rows === null ? null : choice.space.cheapestFor(filled(this.alternative, rows));
       if (shape !== null) return contenderOf(this.alternative, shape);
     }
@@ -273,13 +295,13 @@ export class Descent {
 
   /** On machines of their own, of which a miss rules out all with as few. */
   *#mayKeep(key: string, rows: readonly Row[]): Generator<undefined, boolean> {
-    const known = this.#looks.get(key);
-    if (known !== undefined) return known.keeps;
+    const known = this.#keeps.get(key);
+    if (known !== undefined) return known;
     const { document, choice } = this.alternative;
     const relaxed = { ...document, cluster: choice.space.relaxedClusterOf(rows) };
-    const look = yield* lookedAt(this.#problem, relaxed, this.#isThorough ? MOST_LOOKS : 0);
+    const look = yield* lookedAt(this.#problem, relaxed, this.#isThorough);
     const keeps = reachOf(this.#problem.goals, look.trial.runs) >= 0;
-    this.#looks.set(key, { ...look, keeps, error: wideError(++this.#wideLooks) });
+    this.#remember(key, { ...look, keeps, error: wideError(++this.#wideLooks) });
     return keeps;
   }
 
@@ -312,13 +334,13 @@ export class Descent {
 
   /** Whether these rows keep the goals, on the requests of the search; then they are among those that passed. */
   *keeps(rows: readonly Row[]): Generator<undefined, boolean> {
-    return this.#looks.get(rows.join(";"))?.keeps ?? (yield* this.#tried(rows)).keeps;
+    return this.#keeps.get(rows.join(";")) ?? (yield* this.#tried(rows)).keeps;
   }
 
   /** Whether a pilot of these rows, the first of them, may keep the goals; then they are among the hopeful. */
   *hopes(rows: readonly Row[]): Generator<undefined, boolean> {
-    if (this.#looks.has(rows.join(";"))) return false;
-    const { trial: tried, keeps } = yield* this.#tried(rows, 0);
+    if (this.#keeps.has(rows.join(";"))) return false;
+    const { trial: tried, keeps } = yield* this.#tried(rows, false);
     // Its cut is borne out by nothing yet.
     this.#doubt();
     if (keeps) this.hopeful.push({ ...tried, isPilot: true });
@@ -335,20 +357,26 @@ export class Descent {
 
   *#tried(
     rows: readonly Row[],
-    looks = MOST_LOOKS,
+    isThorough = true,
   ): Generator<undefined, { readonly trial: Tried; readonly keeps: boolean }> {
     const { standing } = this.#problem;
     const shape = this.alternative.choice.space.cheapestFor(rows);
     if (shape === null) throw new Error("rows without room");
     const contender: Contender = contenderOf(this.alternative, shape);
     standing.explored.combinations++;
-    const look = yield* lookedAt(this.#problem, contender.document, looks);
+    const look = yield* lookedAt(this.#problem, contender.document, isThorough);
     const tried = { contender, trial: look.trial };
     note(standing, tried);
-    this.#looks.set(rows.join(";"), look);
-    if (look.keeps && looks === MOST_LOOKS) this.pass(tried);
+    this.#remember(rows.join(";"), look);
+    if (look.keeps && isThorough) this.pass(tried);
     if (!look.keeps) standing.nearest = nearer(standing.nearest, tried);
     return { trial: tried, keeps: look.keeps };
+  }
+
+  #remember(key: string, look: Look): void {
+    this.#keeps.set(key, look.keeps);
+    this.#looks.set(key, look);
+    if (this.#looks.size > MOST_LOOKS_KEPT) this.#looks.delete([...this.#looks.keys()][0]);
   }
 
   #cut(cut: Cut): void {

@@ -7,6 +7,8 @@ import type { Trial } from "./trial.ts";
 
 /** Replications of a few thousand requests that a cluster is looked at with. */
 export const MOST_LOOKS = 6;
+/** Of a window that counts few requests, as many more as it takes to count so many. */
+const FEWEST_COUNTED = 3000;
 /** Of one that misses by a little, before it is ruled out. */
 const MOST_SETTLING = 40;
 
@@ -20,20 +22,26 @@ export interface Look {
   readonly error: number;
 }
 
-/** A pilot, and then up to so many short replications until it is clear. */
+/** Replications after which a cluster that is still close to the goals has missed or kept them. */
+export function looksAt({ runs }: Pick<Trial, "runs">): number {
+  const counted = Math.max(1, runs[0]?.counted ?? 1);
+  return Math.max(MOST_LOOKS, Math.min(MOST_SETTLING, Math.ceil(FEWEST_COUNTED / counted)));
+}
+
+/** A pilot, and then, where more is `asked` for, short replications until it is clear. */
 export function* lookedAt(
   { laboratory, goals, standing }: Problem,
   scenario: ScenarioDocument,
-  looks: number,
+  asked: boolean,
 ): Generator<undefined, Look> {
   standing.explored.simulated++;
   const document = brief(scenario);
   const error = BOUND_ERROR / 4;
   const pilot = yield* laboratory.pilot(document, goals);
   const mayKeep = reachOf(goals, pilot.runs) >= 0;
-  if (!mayKeep || looks === 0) return { document, trial: pilot, keeps: mayKeep, error };
+  if (!mayKeep || !asked) return { document, trial: pilot, keeps: mayKeep, error };
   const trial = yield* laboratory.start(document, goals, pilot);
-  for (let n = 1; n <= looks; n++) {
+  for (let n = 1; n <= looksAt(trial); n++) {
     yield* laboratory.extend(trial, n);
     if (reachOf(goals, trial.runs) < 0)
       return { document: trial.document, trial, keeps: false, error };

@@ -2,7 +2,8 @@
 import { sumOf } from "../engine/statistics/estimate.ts";
 import type { Alternative } from "./contenders.ts";
 import type { Row, Space } from "./space.ts";
-import type { Problem } from "./standing.ts";
+import type { Problem, Standing } from "./standing.ts";
+import { keptOf } from "./trial.ts";
 
 /** The figure that is missing, as a sentence; null where bounds leave a search to do. */
 export function missingOf({ alternatives, goals }: Problem): string | null {
@@ -10,11 +11,18 @@ export function missingOf({ alternatives, goals }: Problem): string | null {
   return reasons.includes(null) ? null : reasons[0];
 }
 
-function reasonFor(
-  { choice, batches, isOpen }: Alternative,
-  goals: Problem["goals"],
-): string | null {
-  const { space, bounds } = choice;
+/** The same, by a simulation of more than any cluster has. */
+export function missingOn({ fullest }: Standing): string | null {
+  if (fullest === null) return null;
+  const shares = Object.entries(keptOf(fullest.trial)).map(([pipeline, { sloAttainmentRatio }]) => {
+    return `${(100 * sloAttainmentRatio.mean).toPrecision(4)} % of ${pipeline}'s requests`;
+  });
+  return `even all replicas that there may be, each on a machine of its own and the fastest device, keep only ${shares.join(", ")} within the SLO`;
+}
+
+function reasonFor(alternative: Alternative, goals: Problem["goals"]): string | null {
+  const { batches, isOpen } = alternative;
+  const { space, bounds } = alternative.choice;
   const rows = space.tasks.map((_, task) => mostOf(space, task));
   if (bounds.servesTooSlowly(rows)) {
     const figures = goals.map(({ pipeline, latencyMs, share }) => {
@@ -26,7 +34,7 @@ function reasonFor(
   const full = [...rows.keys()].find(
     (t) => bounds.utilisation(t, rows[t], batches[t], !isOpen) >= 1,
   );
-  if (full === undefined) return roomFor(space, leastOf({ choice, batches, isOpen }));
+  if (full === undefined) return roomFor(space, leastOf(alternative));
   const jobs = bounds.jobs(full, !isOpen);
   const most = jobs / bounds.utilisation(full, rows[full], batches[full], !isOpen);
   const where = `${sumOf(rows[full])} replicas, all that there may be,`;
@@ -34,11 +42,8 @@ function reasonFor(
 }
 
 /** By task, the replicas that its jobs take, were all of the kind that does most. */
-function leastOf({
-  choice: { space, bounds },
-  batches,
-  isOpen,
-}: Pick<Alternative, "choice" | "batches" | "isOpen">): readonly number[] {
+function leastOf({ choice, batches, isOpen }: Alternative): readonly number[] {
+  const { space, bounds } = choice;
   return space.tasks.map((_, t) => {
     const each = space.runsOn[t].map((_runs, kind) => bounds.capacityPerS(t, kind, batches[t]));
     const jobs = bounds.jobs(t, !isOpen);

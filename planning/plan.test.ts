@@ -205,6 +205,42 @@ test("the nearest miss of a load far beyond all machines has most of them", () =
   expect(nearest?.replicas.serve).toBeGreaterThan(24);
 });
 
+test("a burst that not even all replicas serve in time is given up after a few looks", () => {
+  // 60 requests take 30 replicas of `a` for half of them to end within 190 ms; there are 25 of each at most.
+  const text = `
+name: burst
+pipelines: { p: { slo: { latencyMs: 190, percentile: 50 }, tasks: { a: { model: a }, b: { model: b, after: [a] } } } }
+models:
+  a: { service: { distribution: deterministic, meanMs: 100 } }
+  b: { service: { distribution: deterministic, meanMs: 1 } }
+cluster:
+  nodes: [{ name: n, count: 25, devices: { gpu: 1 } }, { name: m, count: 25, devices: { cpu: { slots: 1, speed: 0.9 } } }]
+  replicas: { a: 1, b: 1 }
+workload: { arrivals: burst, requests: 60 }
+run: { seed: 1, replications: 3 }
+`;
+  const [{ state, missing, explored }] = plansOf(text, { mostReplicas: 25 });
+  expect(state).toBe("none");
+  expect(missing).toMatch(
+    /^even all replicas .* keep only 41.67 % of p's requests within the SLO$/,
+  );
+  expect(explored.simulated).toBeLessThan(20);
+});
+
+test("a peak of a hundred requests rules out no cluster that keeps the SLO over many of them", () => {
+  const text = `
+name: short
+pipelines: { p: { slo: { latencyMs: 108, percentile: 99 }, tasks: { a: { model: a } } } }
+models: { a: { service: { distribution: gamma, meanMs: 22, cv: 0.21 } } }
+cluster:
+  nodes: [{ name: fast, count: 2, devices: { gpu: { slots: 2 } }, costPerHour: 1.4 }]
+  replicas: { a: 1 }
+workload: { arrivals: ramp, rates: [{ atS: 0, ratePerS: 16.97 }, { atS: 11, ratePerS: 56.56 }, { atS: 22, ratePerS: 16.97 }], durationS: 22 }
+run: { seed: 9016, replications: 5 }
+`;
+  expect(plansOf(text)[0].best?.cost).toBe(1.4);
+});
+
 describe("a plan chooses which task runs on which kind of node", () => {
   const PRESETS = ["fifo", "round-robin", "edf"];
 

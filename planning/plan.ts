@@ -27,7 +27,7 @@ import {
   withBatches,
 } from "./contenders.ts";
 import { canHostEverywhere, type NotSearched, notSearched } from "./left-out.ts";
-import { missingOf } from "./missing.ts";
+import { missingOf, missingOn } from "./missing.ts";
 import {
   type Asked,
   askedOf,
@@ -199,7 +199,8 @@ export function* makePlans(
     }
     const plan = planOf(asked.combinations[0], combinations[0], problem, search);
     const { promise = "long-run" } = options;
-    plans.push({ ...plan, missing, promise, window: asked.window });
+    const why = missing ?? (plan.best === null ? missingOn(standing) : null);
+    plans.push({ ...plan, missing: why, promise, window: asked.window });
   }
   return plans;
 }

@@ -35,7 +35,8 @@ export function longRun(document: ScenarioDocument): ScenarioDocument {
   const random = document.faults?.random ?? [];
   const { workload } = document;
   if (random.length === 0 || !STATIONARY.has(workload.arrivals)) return document;
-  const { warmupS, durationS, requests, ...kept } = workload as typeof workload & Spanned;
+  const { warmupS, durationS, requests, ...kept } = workload as typeof workload &
+    Readonly<Record<"durationS" | "requests", unknown>>;
   const relaxations = random.map(({ mtbfS, mttrS }) => (mtbfS * mttrS) / (mtbfS + mttrS));
   const givenS = warmupS === "auto" ? 0 : warmupS;
   const warmS = givenS + FORGOTTEN * Math.max(...relaxations);
@@ -43,12 +44,6 @@ export function longRun(document: ScenarioDocument): ScenarioDocument {
   const countedS = Math.max(ownS, EPISODES_A_RUN * Math.max(...random.map(({ mttrS }) => mttrS)));
   const span = { warmupS: warmS, durationS: warmS + countedS };
   return { ...document, workload: { ...kept, ...span } } as ScenarioDocument;
-}
-
-interface Spanned {
-  readonly warmupS: number | "auto";
-  readonly durationS?: number;
-  readonly requests?: number;
 }
 
 /** A warm-up that is still to be found is left out: the start of a run is too good, if anything. */

@@ -10,7 +10,7 @@
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, combinationsOf } from "./contenders.ts";
 import { Descent, type Hopeful } from "./descent.ts";
-import { isClear, MOST_LOOKS } from "./looks.ts";
+import { isClear, looksAt } from "./looks.ts";
 import { reachOf } from "./outlook.ts";
 import { brief } from "./run-length.ts";
 import {
@@ -35,8 +35,6 @@ const FOR_OTHERS = 0.4;
 /** Confirmations that may fail on one price. */
 const MOST_REFUSALS = 3;
 const MOST_RUNNERS_UP = 2;
-/** Of one price, those that miss on all replications before the next price follows. */
-const FINALISTS = 1;
 /** Programs and clusters that runners-up are looked for with. */
 const MOST_STEPS = 12;
 
@@ -75,6 +73,7 @@ class Descents {
       const until = laboratory.spent + Math.max(0, share);
       yield* this.#settle(group, !this.#isLarge ? 1 : i === 0 ? FOR_FIRST : until);
     }
+    if (this.#limit === Number.POSITIVE_INFINITY) yield* this.#settle(groups[0], 1);
     this.#tellBound();
     const isComplete = this.#descents.every(({ bound }) => bound >= this.#limit - 1e-9);
     const best = standing.confirmed;
@@ -129,33 +128,33 @@ class Descents {
         continue;
       }
       if (one.bound >= known - 1e-9) return;
-      const isLate = laboratory.spent > until && (best !== undefined || known < Infinity);
-      if (isLate || one.isSpent || standing.explored.simulated >= mostTrials) return;
+      if (laboratory.spent > until || one.isSpent || standing.explored.simulated >= mostTrials)
+        return;
       yield* one.advance(known, until);
       this.#leaveAlike(one);
     }
   }
 
-  /** Always one replication more of the best of a price, until it is clear; of those that are not after all looks, few. */
+  /** Always one replication more of the best of a price, until it is clear; after one that misses on all, the next price. */
   *#raced(group: readonly Descent[], price: number): Generator<undefined, void> {
     const { laboratory, goals, standing } = this.#problem;
-    for (let misses = 0; ; ) {
+    for (;;) {
       const field = group
         .flatMap((one) => one.hopeful)
         .filter((one) => costOfTried(one) <= price + 1e-9);
-      if (misses === FINALISTS) for (const one of field) this.#drop(one);
       const [first] = ranked(field);
-      if (first === undefined || misses === FINALISTS) return;
+      if (first === undefined) return;
       first.trial = yield* this.#started(first);
       const { runs } = first.trial;
-      const isDone = !first.isPilot && (isClear(first.trial) || runs.length >= MOST_LOOKS);
+      const isDone =
+        !first.isPilot && (isClear(first.trial) || runs.length >= looksAt(first.trial));
       first.isPilot = false;
       if (!isDone) yield* laboratory.extend(first.trial, runs.length + 1);
       note(standing, first);
       const isOut = isDone ? scoreOfTried(first) < 0 : reachOf(goals, runs) < 0;
       if (isOut || isDone) this.#drop(first);
       if (isOut) standing.nearest = nearer(standing.nearest, first);
-      if (isOut && isDone) misses++;
+      if (isOut && isDone) for (const one of field) this.#drop(one);
       if (isOut || !isDone) continue;
       (group.find((one) => one.alternative === first.contender.alternative) as Descent).pass(first);
       return;
@@ -236,6 +235,8 @@ class Descents {
         if (scoreOfTried({ trial }) >= 0) found.push({ ...next, trial });
       }
     }
-    return ranked([...found, ...passed()]).slice(0, MOST_RUNNERS_UP);
+    const named = ranked([...found, ...passed()]).slice(0, MOST_RUNNERS_UP);
+    for (const { trial } of named) yield* laboratory.extend(trial, FIRST_REPLICATIONS);
+    return ranked(named.filter((one) => scoreOfTried(one) >= 0));
   }
 }

@@ -1,18 +1,12 @@
 /** What a search gets, and how it stands: what it tried and ruled out, and its best so far. */
 
-import { sumOf } from "../engine/statistics/estimate.ts";
+import { estimate, sumOf } from "../engine/statistics/estimate.ts";
 import type { Goal } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { Solution } from "../schedulers/rules/solver.ts";
 import type { Alternative, Contender, Parameters } from "./contenders.ts";
 import { assuredOf, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
-import {
-  type Confirmed,
-  costOf,
-  FIRST_REPLICATIONS,
-  type Laboratory,
-  type Trial,
-} from "./trial.ts";
+import { type Confirmed, FIRST_REPLICATIONS, type Laboratory, type Trial } from "./trial.ts";
 
 /** Solves a program in CPLEX's LP format, for at most so many seconds. Yields meanwhile. */
 export type Solver = (program: string, seconds: number) => Generator<undefined, Solution>;
@@ -41,6 +35,8 @@ export interface Standing {
   bound: number;
   /** Of those that miss. */
   nearest: Tried | null;
+  /** A miss with all replicas that there may be, where that rules every cluster out. */
+  fullest: Pick<Tried, "trial"> | null;
   /** The last that fresh requests could neither confirm nor refute, and the length that would probably tell. */
   unclear: Tried | null;
   needed: Confirmed["needed"];
@@ -55,6 +51,7 @@ export function nothingFound(): Standing {
     confirmed: null,
     bound: 0,
     nearest: null,
+    fullest: null,
     unclear: null,
     needed: null,
     explored: {
@@ -151,17 +148,14 @@ export function replicasOf({ alternative, shape }: Contender): Readonly<Record<s
 /** Machines that scaling switches off are not billed meanwhile. */
 export function costOfTried({ contender, trial }: Tried): number {
   const { shape, alternative } = contender;
-  return (alternative.scales ? costOf(trial.runs) : null) ?? shape.cost;
+  const { mean } = estimate(trial.runs.map(({ metrics }) => metrics.costPerHour ?? 0));
+  return alternative.scales && mean > 0 ? mean : shape.cost;
 }
 
 /** Scores this close are ties: then the simpler scheduler comes first. */
 const TIE = 0.1;
 /** A score from which on more tells little. */
 const COMFORTABLE = 0.3;
-
-function tiedScore(score: number): number {
-  return Math.round(Math.min(score, COMFORTABLE) / TIE);
-}
 
 /** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
 export function isComfortable({ trial }: Pick<Tried, "trial">): boolean {
@@ -175,7 +169,8 @@ export function isComfortable({ trial }: Pick<Tried, "trial">): boolean {
 export function ranked<T extends Tried>(tried: readonly T[]): readonly T[] {
   const keys = tried.map((one) => {
     const score = scoreOfTried(one);
-    return [costOfTried(one), -tiedScore(score), one.contender.alternative.rank, -score];
+    const tied = Math.round(Math.min(score, COMFORTABLE) / TIE);
+    return [costOfTried(one), -tied, one.contender.alternative.rank, -score];
   });
   const order = [...tried.keys()].sort((a, b) => {
     const differs = keys[a].findIndex((key, i) => key !== keys[b][i]);
@@ -189,7 +184,7 @@ export function scoreOfTried({ trial }: Pick<Tried, "trial">): number {
 }
 
 /** The one that keeps its goals better, or comes nearer to them; the first of equal ones. */
-export function nearer(a: Tried | null, b: Tried): Tried {
+export function nearer<T extends Pick<Tried, "trial">>(a: T | null, b: T): T {
   return a === null || scoreOfTried(b) > scoreOfTried(a) ? b : a;
 }
 

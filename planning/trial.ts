@@ -145,6 +145,7 @@ export class Laboratory {
       if (!isTooLong) continue;
       return { ...trial, meets: false, needed: scoreOf(goals, trial.runs) < 0 ? null : needed };
     }
+    const load = configurationLoad(document, this.#inputs);
     const judged = (own: number): readonly Outlook[] =>
       goals.map((goal) => {
         const episodes = unitsOf(document, goal);
@@ -155,7 +156,7 @@ export class Laboratory {
       let outlooks = judged(part * error);
       const isAbove = (limit: (one: Outlook) => number): boolean =>
         outlooks.every((one, i) => limit(one) >= goals[i].share);
-      if (this.#stability(document, trial.runs) === "unstable") break;
+      if (judgeStability(document.workload, load, trial.runs).stability === "unstable") break;
       const isLong = trial.runs.length >= leastRuns(document, goals, part * error);
       if (isLong && isAbove(({ low }) => low)) {
         yield* this.#draw(trial);
@@ -174,11 +175,6 @@ export class Laboratory {
     return { ...trial, meets: false, needed: null };
   }
 
-  #stability(document: ScenarioDocument, runs: readonly RunSummary[]) {
-    const load = configurationLoad(document, this.#inputs);
-    return judgeStability(document.workload, load, runs).stability;
-  }
-
   *#run(
     document: ScenarioDocument,
     replication: number,
@@ -189,7 +185,9 @@ export class Laboratory {
     if (summary !== undefined) yield* this.look();
     else {
       const steps = replicationSteps(document, inputs, replication, {}, EVENTS_A_LOOK);
-      ({ summary } = yield* this.watched(steps));
+      const { summary: found } = yield* this.watched(steps);
+      // Thousands are kept, without what no plan reads.
+      summary = { ...found, tasks: {}, curveMs: [] };
       if (key !== null) this.#known?.set(key, summary);
     }
     this.requests += summary.requests;
@@ -272,12 +270,6 @@ export function keptOf({ goals, runs, drawn }: Trial): Readonly<Record<string, K
     return [goal.pipeline, { sloAttainmentRatio, latencyMs: latencyOf(runs, drawn, goal) }];
   });
   return Object.fromEntries(kept);
-}
-
-/** Mean cost of the machines that hosted replicas; null without prices. */
-export function costOf(runs: readonly RunSummary[]): number | null {
-  const { mean } = estimate(runs.map(({ metrics }) => metrics.costPerHour ?? 0));
-  return mean > 0 ? mean : null;
 }
 
 /** A pipeline has figures of its own where there are several. */

@@ -38,7 +38,30 @@ test("a stretch of time needs its jobs but for those that may be late, by the en
     count: Array.from({ length: 401 }, (_, i) => 10 * i),
   };
   // (10 × 400 × 0.5 − 1% of 4000) / (400 + 4), of all stretches the longest.
-  expect(neededPerS(steady, 0.5, 0.01, 4)).toBeCloseTo(1960 / 404, 9);
+  const half = { share: 1, visits: 0.5, missed: 0.01, graceS: 4 };
+  expect(neededPerS(steady, [half])).toBeCloseTo(1960 / 404, 9);
+  // Jobs of two pipelines have until the later end: 980 + 980 in 408 s.
+  const two = [half, { ...half, graceS: 8 }].map((one) => ({ ...one, share: 0.5 }));
+  expect(neededPerS(steady, two)).toBeCloseTo(1960 / 408, 9);
+});
+
+test("the jobs of a burst, but for those that may be late, take as many replicas as end them within the SLO", () => {
+  const workload = { arrivals: "burst", requests: 600, warmupS: 0 };
+  const arrivals = arrivalsOver({ ...DAY, workload } as typeof DAY, NO_INPUTS);
+  const needs = [{ share: 1, visits: 1, missed: 0.01, graceS: 1 }];
+  expect(arrivals && neededPerS(arrivals, needs)).toBeCloseTo(594, 2);
+  expect(arrivals && peakOf(arrivals)).toBeNull();
+});
+
+test("the peak of a trace goes on where its counts vary by chance alone", () => {
+  // 24/s from 1000 to 1400 s and 6/s beside it, with a count 20% higher in one piece.
+  const rateAt = (piece: number): number =>
+    piece === 150 ? 29 : piece >= 133 && piece < 187 ? 24 : 6;
+  const atS = Array.from({ length: 401 }, (_, i) => 7.5 * i);
+  const count = atS.map(() => 0);
+  for (let i = 0; i < 400; i++) count[i + 1] = count[i] + 7.5 * rateAt(i);
+  expect(peakOf({ atS, count })).toMatchObject({ fromS: 1125, toS: 1132.5 });
+  expect(peakOf({ atS, count, isCounted: true })).toMatchObject({ fromS: 997.5, toS: 1402.5 });
 });
 
 test("a load that does not change has no window", () => {

@@ -11,6 +11,8 @@ import type { SimulationInputs } from "../sim/replication.ts";
 export interface Arrivals {
   readonly atS: readonly number[];
   readonly count: readonly number[];
+  /** Of a trace, whose pieces vary by chance. */
+  readonly isCounted?: boolean;
 }
 
 /** The part of a load that a plan is for. */
@@ -30,6 +32,9 @@ const PEAK = 0.95;
 const MOST_REQUESTS = 50_000;
 /** Goals before a window by which requests find the system as the load before leaves it. */
 const LEAD_GOALS = 20;
+
+/** All of a burst arrive until then. */
+const BURST_S = 1e-6;
 
 /** Null for a load that does not change, or as its clients or chance decide. */
 export function arrivalsOver(
@@ -52,11 +57,14 @@ export function arrivalsOver(
       const lengthS = Math.min(durationS, instants.at(-1) ?? 0);
       if (lengthS === 0 || repeat !== undefined || requests !== undefined) return null;
       let before = 0;
-      return sampled(lengthS, (s) => {
+      const counted = sampled(lengthS, (s) => {
         while (before < instants.length && instants[before] <= s) before++;
         return before;
       });
+      return { ...counted, isCounted: true };
     }
+    case "burst":
+      return { atS: [0, BURST_S], count: [0, workload.requests] };
     default:
       return null;
   }
@@ -68,14 +76,15 @@ function sampled(lengthS: number, until: (seconds: number) => number): Arrivals 
 }
 
 /** The peak and what is about as high beside it; null where that is most of the load, or its times are few. */
-export function peakOf({ atS, count }: Arrivals): Window | null {
+export function peakOf({ atS, count, isCounted = false }: Arrivals): Window | null {
   const pieceS = atS[1];
   const rates = count.slice(1).map((n, i) => (n - count[i]) / pieceS);
   const top = rates.indexOf(Math.max(...rates));
   const mostPerS = rates[top];
   const half = MOST_REQUESTS / mostPerS / 2;
+  const chance = isCounted ? 3 * Math.sqrt(mostPerS / pieceS) : 0;
   const isHigh = (i: number): boolean =>
-    rates[i] >= PEAK * mostPerS && Math.abs(i - top) * pieceS <= half;
+    rates[i] >= PEAK * mostPerS - chance && Math.abs(i - top) * pieceS <= half;
   let [from, to] = [top, top];
   while (from > 0 && isHigh(from - 1)) from--;
   while (to < rates.length - 1 && isHigh(to + 1)) to++;
@@ -117,21 +126,24 @@ export function windowed(
   return { document: { ...document, workload: own } as ScenarioDocument, inputs };
 }
 
-/**
- * Jobs per second that replicas must do so that of all requests no more than the share `missed` fails to be served
- * within `graceS`: for any stretch of time, its jobs but for those missed, by the end of the grace.
- */
-export function neededPerS(
-  { atS, count }: Arrivals,
-  visits: number,
-  missed: number,
-  graceS: number,
-): number {
-  const spared = missed * (count.at(-1) as number);
+/** A share of all requests, with so many jobs each, of which the share `missed` need not be served within the grace. */
+interface Needed {
+  readonly share: number;
+  readonly visits: number;
+  readonly missed: number;
+  readonly graceS: number;
+}
+
+/** Jobs per second that replicas must do: for any stretch of time its jobs but for those missed, by the end of the longest grace. */
+export function neededPerS({ atS, count }: Arrivals, needs: readonly Needed[]): number {
+  const graceS = Math.max(0, ...needs.map((one) => one.graceS));
+  const all = count.at(-1) as number;
   let most = 0;
-  for (let from = 0; from < PIECES; from++) {
-    for (let to = from + 1; to <= PIECES; to++) {
-      const jobs = (count[to] - count[from]) * visits - spared;
+  for (let from = 0; from < count.length - 1; from++) {
+    for (let to = from + 1; to < count.length; to++) {
+      let jobs = 0;
+      for (const { share, visits, missed } of needs)
+        jobs += Math.max(0, share * ((count[to] - count[from]) * visits - missed * all));
       most = Math.max(most, jobs / (atS[to] - atS[from] + graceS));
     }
   }

@@ -5,6 +5,7 @@ import {
   formatError,
   formatEstimate,
   formatNumber,
+  formatRuns,
   plural,
   wrapped,
 } from "./format.ts";
@@ -54,6 +55,8 @@ describe("formatEstimate", () => {
   test("a ratio is shown in percent, an absent estimate as a dash", () => {
     expect(formatEstimate({ mean: 0.8732, halfWidth95: 0.0051 }, 100)).toBe("87.32 ± 0.51");
     expect(formatEstimate(undefined)).toBe("—");
+    expect(formatRuns({ mean: 0.9988, halfWidth95: 0 }, 1, 100)).toBe("99.88");
+    expect(formatRuns({ mean: 0.9988, halfWidth95: 0.001 }, 2, 100)).toBe("99.88 ± 0.10");
   });
 
   test("never shows NaN, undefined or a minus zero", () => {

@@ -58,6 +58,13 @@ export function formatEstimate(estimate: RunEstimate | undefined, scale = 1): st
   return `${fixed(mean, decimals)} ± ${shown}`;
 }
 
+/** The same of so many runs: one alone has no interval. */
+export function formatRuns(estimate: RunEstimate | undefined, runs: number, scale = 1): string {
+  return runs > 1
+    ? formatEstimate(estimate, scale)
+    : formatNumber((estimate?.mean ?? NaN) * scale, 4);
+}
+
 /** A relative error as a signed percentage: 0.073 is "+7.3 %". */
 export function formatError(ratio: number | undefined): string {
   if (ratio === undefined || !Number.isFinite(ratio)) return MISSING;
