@@ -134,7 +134,7 @@ function apart(one: EngineCase): Sections {
 }
 
 /** Policies of iterations and routers, one and then both; the simplest first. */
-export function engineArms(one: EngineCase): readonly Arm[] {
+function engineArms(one: EngineCase): readonly Arm[] {
   const arm = (name: string, scheduler: SchedulerDocument, policy: string): Arm => ({
     name,
     kind: name === "vllm" ? "baseline" : "published",
