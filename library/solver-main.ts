@@ -8,6 +8,6 @@ const highs = await loadHighs();
 // From a terminal, Ctrl-C reaches this process too: its parent decides.
 process.on("SIGINT", () => undefined);
 process.on("disconnect", () => process.exit());
-process.on("message", ({ program, seconds }: AskedProgram) => {
-  process.send?.(solved(highs, program, { seconds }));
+process.on("message", ({ program, nodes }: AskedProgram) => {
+  process.send?.(solved(highs, program, { nodes }));
 });

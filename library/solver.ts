@@ -10,7 +10,7 @@ import type { Solution } from "../schedulers/rules/solver.ts";
 
 export interface AskedProgram {
   readonly program: string;
-  readonly seconds: number;
+  readonly nodes: number;
 }
 
 /** From one look at the answer to the next. */
@@ -33,10 +33,10 @@ export function openSolver(): { readonly solve: Solver; readonly close: () => vo
         failure ??= new Error(`the solver's process ended (${signal ?? code})`);
       });
   const clock = new Int32Array(new SharedArrayBuffer(4));
-  function* solve(program: string, seconds: number): Generator<undefined, Solution> {
+  function* solve(program: string, nodes: number): Generator<undefined, Solution> {
     child ??= start();
     answer = undefined;
-    child.send({ program, seconds } satisfies AskedProgram);
+    child.send({ program, nodes } satisfies AskedProgram);
     while (answer === undefined) {
       if (failure !== undefined) throw failure;
       yield;

@@ -90,7 +90,7 @@ export class Descent {
       this.isSpent = ++this.#programs === MOST_PROGRAMS;
       const found = yield* this.#relaxed();
       this.bound = Math.max(this.bound, found.bound);
-      // The solver's time is over: more is left, and nobody knows what.
+      // The solver's nodes are spent: more is left, and nobody knows what.
       if (found.rows === null && Number.isFinite(this.bound)) this.isSpent = true;
       this.#rows = found.rows;
       return;
@@ -102,7 +102,7 @@ export class Descent {
     const isHopeful = this.#isThorough ? yield* this.keeps(full) : yield* this.hopes(full);
     if (isHopeful) {
       this.#cut(whole(full).cut);
-      // Not the cheapest where the solver's time was over: fewer replicas may do, which the cut leaves out.
+      // Not the cheapest where the solver's nodes were spent: fewer replicas may do, which the cut leaves out.
       return yield* this.#isThorough ? this.#downwards(until) : [];
     }
     const { hosting } = this.alternative.choice.space;

@@ -23,9 +23,12 @@ export interface Relaxed {
   readonly rows: readonly Row[] | null;
 }
 
-/** Programs of this size take some hundredths of a second. */
-const SECONDS = 0.3;
-const MOST_SECONDS = 1;
+/**
+ * Programs take three nodes at most, as a rule. A bound in seconds made plans depend on the load of the machine: the
+ * first program, for which WebAssembly is compiled, ended without its cheapest cluster.
+ */
+const NODES = 20;
+const MOST_NODES = 1000;
 /** With headroom, so many times fewer jobs than may be go to kinds on which more of them are late. */
 const FEW = 20;
 /** A load of exactly 1 keeps up with regular arrivals alone, which other bounds leave to simulation. */
@@ -46,9 +49,9 @@ export function* relaxed(
     yield;
   }
   const program = programOf(alternative, cuts, headroom, isInTime);
-  const quick = yield* solve(program, SECONDS);
+  const quick = yield* solve(program, NODES);
   const isCut = quick.values === null && quick.bound < Number.POSITIVE_INFINITY;
-  const { bound, values } = isCut ? yield* solve(program, MOST_SECONDS) : quick;
+  const { bound, values } = isCut ? yield* solve(program, MOST_NODES) : quick;
   if (values === null) return { bound, rows: null };
   const rows = runsOn.map((runs, t) => runs.map((_, k) => Math.round(values[`x${t}_${k}`] ?? 0)));
   return { bound, rows };

@@ -8,8 +8,8 @@ import type { Alternative, Contender, Parameters } from "./contenders.ts";
 import { assuredOf, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
 import { type Confirmed, FIRST_REPLICATIONS, type Laboratory, type Trial } from "./trial.ts";
 
-/** Solves a program in CPLEX's LP format, for at most so many seconds. Yields meanwhile. */
-export type Solver = (program: string, seconds: number) => Generator<undefined, Solution>;
+/** Solves a program in CPLEX's LP format, within so many nodes. Yields meanwhile. */
+export type Solver = (program: string, nodes: number) => Generator<undefined, Solution>;
 
 /** Everything that a search gets. */
 export interface Problem {

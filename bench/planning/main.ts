@@ -33,9 +33,9 @@ interface Compared {
 }
 
 const highs = await loadHighs();
-function* solve(program: string, limitS: number): Generator<undefined, Solution> {
+function* solve(program: string, nodes: number): Generator<undefined, Solution> {
   yield;
-  return solved(highs, program, { seconds: limitS });
+  return solved(highs, program, { nodes });
 }
 
 const untilMs = performance.now() + 1000 * seconds;

@@ -17,7 +17,6 @@ export interface Solution {
 
 /** The search ends there, or where the best is within the relative gap of the bound. */
 export interface SolverLimits {
-  readonly seconds?: number;
   readonly nodes?: number;
   readonly gap?: number;
 }
@@ -29,13 +28,12 @@ export type Solving = Pick<Highs, "constants" | "withModel">;
 export function solved(
   { constants, withModel }: Solving,
   program: string,
-  { seconds, nodes, gap }: SolverLimits,
+  { nodes, gap }: SolverLimits,
 ): Solution {
   const { modelStatus, solutionStatus } = constants;
   return withModel({ format: "lp", data: program }, (model) => {
     model.options.set({
       output_flag: false,
-      ...(seconds === undefined ? {} : { time_limit: seconds }),
       ...(nodes === undefined ? {} : { mip_max_nodes: nodes }),
       ...(gap === undefined ? {} : { mip_rel_gap: gap }),
     });
