@@ -34,5 +34,8 @@ export default defineConfig({
     maxWorkers: long ? 2 : 3,
     // A process for each of 200 short files costs as much as half of the tests.
     isolate: long,
+    // Long tests meet real daemons, networks and the stalls of a virtual machine. CI names those that passed only
+    // when tried again (`.ci/count-tests.mjs`): each is a fault to be found.
+    retry: long ? 1 : 0,
   },
 });
