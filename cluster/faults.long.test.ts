@@ -84,7 +84,7 @@ describe("a worker", () => {
   );
 
   it("that is late gets no batches until it has answered, and its late answer is dropped", async () => {
-    const bounds = { batchTimeoutMs: 100, batchTimeoutFactor: 1 };
+    const bounds = { batchTimeoutMs: 300, batchTimeoutFactor: 1 };
     await running({ holdMs: 10, bounds }, async ({ deployment, client }) => {
       const [{ replica, pid }] = deployment.workers;
       await underLoad(client, "late", async () => {

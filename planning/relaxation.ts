@@ -23,10 +23,7 @@ export interface Relaxed {
   readonly rows: readonly Row[] | null;
 }
 
-/**
- * Programs take three nodes at most, as a rule. A bound in seconds made plans depend on the load of the machine: the
- * first program, for which WebAssembly is compiled, ended without its cheapest cluster.
- */
+/** Programs take three nodes at most, as a rule. A bound in seconds made plans depend on the load of the machine. */
 const NODES = 20;
 const MOST_NODES = 1000;
 /** With headroom, so many times fewer jobs than may be go to kinds on which more of them are late. */
