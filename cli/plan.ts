@@ -106,7 +106,7 @@ function planProgress() {
     const { requests, lowerBound, secondsLeft, incumbent } = step;
     const state = incumbent === null ? 0 : 1 + Number(incumbent.isConfirmed);
     const waited = performance.now() - saidAtMs;
-    // Of misses the nearest changes all the time.
+    // The nearest of several misses changes all the time.
     const isKnown = found === told || state === 0;
     if (state <= news && waited < (isKnown ? pauseMs : LEAST_PAUSE_MS)) return;
     if (isKnown) pauseMs = Math.min(MOST_PAUSE_MS, 2 * pauseMs);

@@ -7,7 +7,7 @@ import type { Trial } from "./trial.ts";
 
 /** Replications of a few thousand requests that a cluster is looked at with. */
 export const MOST_LOOKS = 6;
-/** Of a window that counts few requests, as many more as it takes to count so many. */
+/** A window that counts few requests is looked at until so many are counted. */
 const FEWEST_COUNTED = 3000;
 /** Of one that misses by a little, before it is ruled out. */
 const MOST_SETTLING = 40;

@@ -33,7 +33,7 @@ export interface Standing {
   confirmed: Tried | null;
   /** Nothing that costs less keeps the goals. */
   bound: number;
-  /** Of those that miss. */
+  /** It misses the goals by the least. */
   nearest: Tried | null;
   /** A miss with all replicas that there may be, where that rules every cluster out. */
   fullest: Pick<Tried, "trial"> | null;

@@ -11,7 +11,7 @@ import type { SimulationInputs } from "../sim/replication.ts";
 export interface Arrivals {
   readonly atS: readonly number[];
   readonly count: readonly number[];
-  /** Of a trace, whose pieces vary by chance. */
+  /** A trace was counted, so its pieces vary by chance. */
   readonly isCounted?: boolean;
 }
 

@@ -30,7 +30,7 @@ export interface EngineCase {
 }
 
 export type AnyCase = Case | EngineCase;
-/** Of a factor. */
+/** A factor takes one of these. */
 export type Level = Case[keyof Case] | EngineCase[keyof EngineCase];
 
 /** A row of the decision table, `which-scheduler.json`, which `npm run study:schedulers` writes. Shares are in percent of the devices' capacity. */
@@ -40,7 +40,7 @@ export interface Decision<Of extends AnyCase = AnyCase> {
   readonly use: {
     readonly name: string;
     readonly scheduler: SchedulerDocument;
-    /** Of a language model's iterations. */
+    /** It orders a language model's iterations. */
     readonly policy?: string;
     /** In time, at the largest load with 90% in time. */
     readonly goodput: Estimate;

@@ -15,7 +15,7 @@ export interface Arm {
   readonly scheduler: SchedulerDocument;
   /** Values by path besides the scheduler. */
   readonly paths: Sections;
-  /** Of iterations, for language models. */
+  /** It orders the iterations of language models. */
   readonly policy?: string;
   /** An ablation names the arm that has the mechanism. */
   readonly of?: string;

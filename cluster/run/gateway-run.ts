@@ -55,7 +55,7 @@ export class GatewayRun {
   readonly #clock: Clock;
   readonly #instants: RunClock;
   readonly #timers: WakeTimers;
-  /** Of replicas that were ordered. */
+  /** They tell when replicas that were ordered are ready. */
   readonly #readiness: WakeTimers;
   readonly #solving: Solving;
   readonly #sender: BatchSender;
@@ -288,6 +288,6 @@ export class GatewayRun {
 interface Instant {
   /** By the clock. */
   readonly sinceUs: number;
-  /** Of the run's time. */
+  /** By the run's time, which starts at 0. */
   readonly nowUs: number;
 }

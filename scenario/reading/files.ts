@@ -287,7 +287,7 @@ function readTraces(
   const files = new Map<string, { terms: TraceWorkload; wanted: WantedColumn[] }>();
   const [base] = documents;
   for (const own of documents) {
-    // What a sweep makes has its own section alone.
+    // A sweep makes documents that hold their own sections alone.
     const document = { ...base, ...own };
     const { workload } = document;
     if (workload?.arrivals !== "trace") continue;
