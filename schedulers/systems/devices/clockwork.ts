@@ -23,16 +23,12 @@ import {
   type SlotReplicas,
   slotsOf,
 } from "../../rules/device-slots.ts";
+import { batchSize, count, ms, positive, seconds } from "../../rules/parameters.ts";
 import {
-  batchSize,
   type ControllerContext,
-  count,
   defineController,
-  ms,
-  positive,
   preset,
   type SystemPack,
-  seconds,
 } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { oneWayUs, shortestSlosUs } from "../../rules/ways.ts";

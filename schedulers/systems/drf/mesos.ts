@@ -12,7 +12,8 @@
  */
 import { z } from "zod";
 import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
-import { type ControllerContext, ms, nonNegative } from "../../rules/policy-definition.ts";
+import { ms, nonNegative } from "../../rules/parameters.ts";
+import type { ControllerContext } from "../../rules/policy-definition.ts";
 import type { Amounts, Frameworks, Sorter } from "./frameworks.ts";
 
 export const offerParameters = {
