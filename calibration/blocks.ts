@@ -4,6 +4,7 @@
  */
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { isSpanned } from "../engine/arrivals/arrival-source.ts";
+import { RandomStream } from "../engine/random/stream.ts";
 import { curveThrough } from "../engine/service/slow-down.ts";
 import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
 import type { Bracket } from "../results/validation.ts";
@@ -23,8 +24,14 @@ import {
 } from "./in-place.ts";
 import { type Block, judgeBlocks, offBeyond } from "./judge-blocks.ts";
 import { hostPace, judgeNeighbours } from "./judge-profiles.ts";
-import { type BusyWorker, contentionRound } from "./measure-service.ts";
-import { probePace } from "./pace-probe.ts";
+import {
+  AloneTimes,
+  type BusyWorker,
+  contentionRound,
+  type Level,
+  type ServiceTarget,
+} from "./measure-service.ts";
+import { PaceProbe } from "./pace-probe.ts";
 import { type PredictionPlan, predict } from "./predict.ts";
 import type { MeasuredBracket, RealRun } from "./real-runs.ts";
 
@@ -105,6 +112,8 @@ const MOST_BRACKETS_AGAIN = 2;
 interface BracketPlan extends InPlacePlan {
   /** By the name of a pipeline. */
   readonly contents: Readonly<Record<string, readonly RequestContents[]>>;
+  /** A worker of each model, which nothing else calls. */
+  readonly idle: readonly ServiceTarget[];
   /** Two workers on the deployment's machine; fewer where none slow each other down. */
   readonly busy: readonly BusyWorker[];
   /** Whether all that is measured runs below this process. */
@@ -116,25 +125,44 @@ export async function measureBracket(
   plan: BracketPlan,
   seed: string,
 ): Promise<MeasuredBracket> {
-  const { document, inputs, busy, isLocal } = plan;
+  const { document, inputs, idle, busy, isLocal } = plan;
   const haveNeighbours = busy.length > 1 && compileSystem(document, inputs).replicas.length > 1;
   for (let again = MOST_BRACKETS_AGAIN; ; again--) {
     const watch = watchHost(deployment.id);
     try {
-      const before = await probePace();
+      const pace = new PaceProbe();
+      await pace.beats();
+      const levels = await levelsAlone(idle, pace, seed);
       const { log } = await inPlaceRound(deployment, plan, seed);
       const [, slowdown] = haveNeighbours ? await contentionRound(busy) : [];
-      const probeUs = meanOf([before, await probePace()]);
+      await pace.beats();
       if (disturbance(await watch.stop(), isLocal) !== null && again > 0) continue;
       const workUs: MeasuredBracket["workUs"] = (known) => {
         const { overheadProfile } = slowedInputs(inputs, known);
         return workByModel(document, inputs, overheadProfile?.contention, log);
       };
-      return { atS: 0, probeUs, workUs, ...(slowdown === undefined ? {} : { slowdown }) };
+      const around = { atS: 0, probeUs: pace.meanUs(), levels, workUs };
+      return { ...around, ...(slowdown === undefined ? {} : { slowdown }) };
     } finally {
       watch.close();
     }
   }
+}
+
+async function levelsAlone(
+  idle: readonly ServiceTarget[],
+  pace: PaceProbe,
+  seed: string,
+): Promise<NonNullable<Bracket["levels"]>> {
+  const pauses = new RandomStream(seed, "pauses");
+  const levels: Record<string, Level> = {};
+  for (const target of idle) {
+    const alone = new AloneTimes(target, pauses);
+    await alone.round(pace);
+    const [level] = alone.levels();
+    if (level !== null) levels[target.worker.model] = level;
+  }
+  return levels;
 }
 
 /** The inputs with so much slow-down of two busy workers by each other; undefined: as they are. */

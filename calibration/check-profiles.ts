@@ -7,6 +7,7 @@
 import type { Bracket, ModelJudgement } from "../results/validation.ts";
 import type { Profile } from "../scenario/schema/profile.ts";
 import { judgeProfiles } from "./judge-profiles.ts";
+import type { Level } from "./measure-service.ts";
 
 /** Half of the usual tolerance of a mean: a model that is off by more takes the verdict with it. */
 const STALE_BEYOND = 0.025;
@@ -53,13 +54,19 @@ function whyUnsure(state: Freshness, { pace }: ModelJudgement, together: number 
 
 /** The rounds of a calibration as a validation measures brackets; alone where the pipeline did not run. */
 function bracketsOf(measured: Readonly<Record<string, Profile>>): readonly Bracket[] {
-  const byTime = new Map<number, { probeUs: number; workUs: Record<string, number> }>();
+  interface Found {
+    readonly probeUs: number;
+    readonly workUs: Record<string, number>;
+    readonly levels: Record<string, Level>;
+  }
+  const byTime = new Map<number, Found>();
   for (const [model, { rounds = [] }] of Object.entries(measured)) {
-    for (const { atS, probeUs, aloneUs, inPlaceUs } of rounds) {
+    for (const { atS, probeUs, aloneUs, level, inPlaceUs } of rounds) {
       const us = inPlaceUs ?? aloneUs[0];
       if (probeUs === null || us === null || us === undefined) continue;
-      const round = byTime.get(atS) ?? { probeUs, workUs: {} };
+      const round = byTime.get(atS) ?? { probeUs, workUs: {}, levels: {} };
       round.workUs[model] = us;
+      if (level !== undefined && level !== null) round.levels[model] = level;
       byTime.set(atS, round);
     }
   }

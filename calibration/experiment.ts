@@ -20,7 +20,7 @@ import {
   type ServiceTarget,
 } from "./measure-service.ts";
 import { messageCosts } from "./message-costs.ts";
-import { probePace } from "./pace-probe.ts";
+import { PaceProbe } from "./pace-probe.ts";
 
 /** A model on a kind of device, with one batch size. */
 export interface Target extends ServiceTarget {
@@ -108,7 +108,7 @@ export class Experiment {
   /** Cold calls, which no round has. */
   async warmUp(): Promise<void> {
     for (const alone of this.#alone) await alone.warmUp();
-    await probePace();
+    await new PaceProbe().beats();
     if (this.#place !== null) await warmUp(this.#place.deployment, this.#place, `${SEED}/warm`);
   }
 
@@ -145,10 +145,11 @@ export class Experiment {
     const busy = this.#busy;
     const place = this.#place;
     const watch = watchHost(place?.deployment.id ?? null);
-    const probesUs = [await probePace()];
+    const pace = new PaceProbe();
+    await pace.beats();
     const contention: number[][] = [];
     const inPlace: MeasuredRun[] = [];
-    const parts: (() => Promise<void>)[] = [() => this.#aloneRound()];
+    const parts: (() => Promise<void>)[] = [() => this.#aloneRound(pace)];
     if (busy.length > 1) {
       const round = () => contentionRound(busy);
       parts.push(async () => void contention.push(await round()));
@@ -160,7 +161,7 @@ export class Experiment {
     let disturbed: Disturbance | null;
     try {
       while (parts.length > 0) await parts.splice(this.#order.integer(parts.length), 1)[0]();
-      probesUs.push(await probePace());
+      await pace.beats();
       disturbed = disturbance(await watch.stop(), isLocal);
     } finally {
       watch.close();
@@ -173,18 +174,18 @@ export class Experiment {
     if (disturbed !== null) this.#disturbed.push(disturbed.reason);
     this.#contention.push(...contention);
     this.#inPlace.push(...inPlace);
-    this.#probesUs.push(meanOf(probesUs));
+    this.#probesUs.push(pace.meanUs());
     this.#atS.push((beganS + passedS()) / 2);
     return null;
   }
 
   /** Machines at the same time, what shares a machine in turn. */
-  async #aloneRound(): Promise<void> {
+  async #aloneRound(pace: PaceProbe): Promise<void> {
     const machines = [...new Set(this.#targets.map(({ machine }) => machine))];
     await Promise.all(
       machines.map(async (machine) => {
         const own = this.#alone.filter((_, i) => this.#targets[i].machine === machine);
-        while (own.length > 0) await own.splice(this.#order.integer(own.length), 1)[0].round();
+        while (own.length > 0) await own.splice(this.#order.integer(own.length), 1)[0].round(pace);
       }),
     );
   }
@@ -231,6 +232,7 @@ export class Experiment {
       });
     const alone = ofKind(device);
     const means = alone.map((one) => one.roundMeansUs());
+    const levels = alone[0].levels();
     // The pipeline runs on the first kind of device; others are taken to be slowed alike.
     const first = this.#targets.find((target) => target.model === model)?.device ?? device;
     const firstMeans = ofKind(first)[0].roundMeansUs();
@@ -242,6 +244,7 @@ export class Experiment {
         atS,
         probeUs: this.#probesUs[round],
         aloneUs: means.map((own) => own[round] ?? null),
+        level: levels[round] ?? null,
         inPlaceUs: inPlaceUs === undefined ? null : inPlaceUs * toDevice,
       };
     });

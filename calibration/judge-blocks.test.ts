@@ -152,6 +152,31 @@ describe("a stored profile", () => {
     expect(strange.models.detect.ratio).toBeCloseTo(1, 2);
   });
 
+  test("is judged by times alone between kernels of the probe, where both sides have them", () => {
+    const swing = (i: number): number => 1 + 0.06 * Math.sin(i);
+    const later = (i: number): number => 1.1 * swing(i);
+    const restless = (i: number): number => 1 + 0.08 * Math.cos(5 * i);
+    const judged = (falsified: number) => {
+      const stored = profiles({}, { pace: restless, probe: swing });
+      const detect = {
+        ...stored.detect,
+        rounds: stored.detect.rounds?.map((round, i) => {
+          const us = 0.95 * MODELS.detect * falsified * swing(i);
+          return { ...round, level: { us, probeUs: 1000 * swing(i) } };
+        }),
+      };
+      const brackets = bracketsOf({ detect: 1 }, { pace: restless, probe: later });
+      const beside = brackets.map((bracket, i) => {
+        const us = 0.95 * MODELS.detect * later(i);
+        return { ...bracket, levels: { detect: { us, probeUs: 1000 * later(i) } } };
+      });
+      return judgeProfiles(beside, { detect }, BOUND).models.detect;
+    };
+    expect(judged(1)).toMatchObject({ usesProbe: true, isOff: false });
+    expect(judged(1).ratio).toBeCloseTo(1, 2);
+    expect(judged(1 / 1.15)).toMatchObject({ usesProbe: true, isOff: true });
+  });
+
   test("of a model that fewer than three brackets have is not judged", () => {
     const brackets = bracketsOf({ detect: 1 }).map((bracket, i) =>
       i > 1 ? bracket : { ...bracket, workUs: { ...bracket.workUs, plate: MODELS.plate } },

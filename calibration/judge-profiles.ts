@@ -12,6 +12,7 @@ import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
 import type { Bracket, ModelJudgement, NeighbourJudgement } from "../results/validation.ts";
 import { roundTimes } from "../scenario/compile/in-place.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
+import type { Level } from "./measure-service.ts";
 import { PROBE } from "./pace-probe.ts";
 
 /** The probe is used where it takes this share of the variance of the models' times. */
@@ -77,11 +78,13 @@ export function hostPace(
   brackets: readonly Bracket[],
   profiles: Readonly<Record<string, Profile>>,
 ): (beside: readonly Bracket[]) => Readonly<Record<string, number>> {
-  const { names, then, usesProbe } = roundsOf(brackets, profiles);
+  const { names, usesProbe } = roundsOf(brackets, profiles);
   const known = usesProbe ? names : [];
   return (beside) => {
     const here = beside.map(({ probeUs }) => ({ atS: 0, value: 1, probeUs }));
-    return Object.fromEntries(known.map((model) => [model, paceOf(here, then[model]) ?? 1]));
+    return Object.fromEntries(
+      known.map((model) => [model, paceOf(here, calibrated(profiles[model])) ?? 1]),
+    );
   };
 }
 
@@ -90,12 +93,19 @@ function roundsOf(brackets: readonly Bracket[], profiles: Readonly<Record<string
   const names = Object.keys(profiles).filter(
     (model) => brackets.filter(({ workUs }) => workUs[model] !== undefined).length >= LEAST_ROUNDS,
   );
-  const now = byModel(names, (model) =>
+  const inPlace = (model: string): readonly Round[] =>
     brackets.flatMap(({ atS, probeUs, workUs }) =>
       workUs[model] === undefined ? [] : [{ atS, value: workUs[model], probeUs }],
-    ),
+    );
+  const levelsNow = byModel(names, (model) =>
+    brackets.flatMap(({ atS, levels }) => roundOf(atS, levels?.[model])),
   );
-  const then = byModel(names, (model) => calibrated(profiles[model]));
+  const levelsThen = byModel(names, (model) => levelsOf(profiles[model]));
+  const haveLevels = [levelsNow, levelsThen].every((series) =>
+    Object.values(series).every(({ length }) => length >= LEAST_ROUNDS),
+  );
+  const now = haveLevels ? levelsNow : byModel(names, inPlace);
+  const then = haveLevels ? levelsThen : byModel(names, (model) => calibrated(profiles[model]));
   return { names, now, then, usesProbe: explains(now, then) };
 }
 
@@ -152,6 +162,17 @@ function calibrated(profile: Profile): readonly Round[] {
     ...round,
     probeUs: probes.get(round.atS) ?? null,
   }));
+}
+
+/** Times alone in a calibration whose rounds have them. */
+function levelsOf({ probe, rounds = [] }: Profile): readonly Round[] {
+  return probe === PROBE ? rounds.flatMap(({ atS, level }) => roundOf(atS, level)) : [];
+}
+
+function roundOf(atS: number, level: Level | null | undefined): readonly Round[] {
+  return level === null || level === undefined
+    ? []
+    : [{ atS, value: level.us, probeUs: level.probeUs }];
 }
 
 function overProbe({ atS, value, probeUs }: Round): RoundValue[] {
@@ -229,11 +250,11 @@ function paceOf(now: readonly Round[], then: readonly Round[]): number | null {
 function explains(now: ByModel, then: ByModel): boolean {
   const sums = [now, then].map((series) => {
     const [first = [], ...others] = Object.values(series);
-    const rounds = first.flatMap(({ atS, value, probeUs }) => {
-      const same = others.flatMap((other) => other.find((round) => round.atS === atS) ?? []);
-      if (probeUs === null || same.length < others.length) return [];
-      const log = meanOf([value, ...same.map((round) => round.value)].map(Math.log));
-      return [{ log, divided: log - Math.log(probeUs) }];
+    const rounds = first.flatMap((round) => {
+      const same = others.flatMap((other) => other.find(({ atS }) => atS === round.atS) ?? []);
+      const divided = [round, ...same].flatMap(overProbe);
+      if (divided.length <= others.length) return [];
+      return [{ log: meanLog([round, ...same]), divided: meanLog(divided) }];
     });
     return {
       rounds: rounds.length,
@@ -246,6 +267,10 @@ function explains(now: ByModel, then: ByModel): boolean {
     sums.every(({ rounds }) => rounds >= LEAST_ROUNDS) &&
     total("divided") <= (1 - EXPLAINED) * total("raw")
   );
+}
+
+function meanLog(rounds: readonly RoundValue[]): number {
+  return meanOf(rounds.map(({ value }) => Math.log(value)));
 }
 
 function squares(values: readonly number[]): number {

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { RandomStream } from "../engine/random/stream.ts";
 import { AloneTimes, contentionCurve, contentionRound } from "./measure-service.ts";
 import type { JobInput } from "./model-worker.ts";
+import { PaceProbe } from "./pace-probe.ts";
 import { equalShareMeans } from "./profiles.ts";
 
 test("quantiles keep the mean of the samples, however many there are, and ascend", () => {
@@ -65,6 +66,18 @@ describe("a model alone, in rounds", () => {
     for (let round = 0; round < 3; round++) await alone.round();
     expect(alone.samplesUs).toHaveLength(6);
     expect(alone.byInput().map(({ calls }) => calls)).toEqual([2, 2, 2]);
+  });
+
+  test("a level is the middle half of a whole pass, so that a single interrupt is not in it", async () => {
+    const eight = Array.from({ length: 8 }, () => inputs[0]);
+    const worker = workerOf((call) => (call % 8 === 3 ? 90 : 10));
+    const alone = new AloneTimes({ worker, batch: 1, inputs: eight }, pauses);
+    await alone.round();
+    await alone.round(new PaceProbe());
+    const [without, level] = alone.levels();
+    expect(without).toBeNull();
+    expect(level).toEqual({ us: 10, probeUs: expect.any(Number) });
+    expect(alone.meanUs()).toBeCloseTo(20, 9);
   });
 
   test("a model that no input reaches is named, with the way out", async () => {

@@ -6,6 +6,7 @@ import { Fault } from "../engine/basics/fault.ts";
 import type { RandomStream } from "../engine/random/stream.ts";
 import { meanOf } from "../engine/statistics/estimate.ts";
 import type { JobInput, ModelWorker } from "./model-worker.ts";
+import { middleMean, type PaceProbe } from "./pace-probe.ts";
 
 export interface ServiceTarget {
   readonly worker: Pick<ModelWorker, "model" | "call">;
@@ -20,12 +21,24 @@ const LONGEST_PAUSE = 4;
 const MOST_PASS_S = 3;
 const LEAST_CALLS = 2;
 
+/** A model's pace, without single interrupts: means of middle halves. */
+export interface Level {
+  readonly us: number;
+  /** Of the probe's kernels between the calls. */
+  readonly probeUs: number;
+}
+
+interface AloneRound {
+  /** The first input of each call, and its time. */
+  readonly calls: readonly { readonly input: number; readonly us: number }[];
+  readonly beatsUs: readonly number[];
+}
+
 /** Calls of one target, in rounds. */
 export class AloneTimes {
   readonly target: ServiceTarget;
   readonly #pauses: RandomStream;
-  /** By round: the first input of each call, and its time. */
-  readonly #rounds: { readonly input: number; readonly us: number }[][] = [];
+  readonly #rounds: AloneRound[] = [];
   #next = 0;
 
   constructor(target: ServiceTarget, pauses: RandomStream) {
@@ -37,14 +50,16 @@ export class AloneTimes {
     for (let i = 0; i < WARMUP_CALLS; i++) await callOnce(this.target, i);
   }
 
-  /** One pass through the inputs, in their order; as much as time allows of a slow model. */
-  async round(): Promise<void> {
+  /** One pass through the inputs, in their order; as much as time allows of a slow model. A kernel before each call. */
+  async round(pace?: PaceProbe): Promise<void> {
     const { batch, inputs } = this.target;
     const calls = Math.max(LEAST_CALLS, Math.ceil(inputs.length / batch));
     const endMs = performance.now() + MOST_PASS_S * 1000;
-    const made: { readonly input: number; readonly us: number }[] = [];
+    const made: AloneRound["calls"][number][] = [];
+    const beatsUs: number[] = [];
     for (let i = 0; i < calls; i++) {
       if (i >= LEAST_CALLS && performance.now() > endMs) break;
+      if (pace !== undefined) beatsUs.push(await pace.beat());
       const input = this.#next;
       const us = await callOnce(this.target, input);
       made.push({ input, us });
@@ -52,7 +67,7 @@ export class AloneTimes {
       const pauseMs = (this.#pauses.uniform() * LONGEST_PAUSE * us) / batch / 1000;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
-    this.#rounds.push(made);
+    this.#rounds.push({ calls: made, beatsUs });
   }
 
   /** Forgets the last round. */
@@ -61,12 +76,12 @@ export class AloneTimes {
   }
 
   get samplesUs(): readonly number[] {
-    return this.#rounds.flatMap((calls) => calls.map(({ us }) => us));
+    return this.#rounds.flatMap(({ calls }) => calls.map(({ us }) => us));
   }
 
   /** Mean and calls by input of a batch's first job; calls may be 0. */
   byInput(): readonly { readonly meanUs: number; readonly calls: number }[] {
-    const all = this.#rounds.flat();
+    const all = this.#rounds.flatMap(({ calls }) => calls);
     return this.target.inputs.map((_, input) => {
       const own = all.filter((call) => call.input === input).map(({ us }) => us);
       return { meanUs: meanOf(own), calls: own.length };
@@ -78,12 +93,22 @@ export class AloneTimes {
     return meanOf(this.byInput().flatMap(({ meanUs, calls }) => (calls === 0 ? [] : [meanUs])));
   }
 
+  /** By round, the middle half of its calls; null of a round that did not take all inputs, or without the probe. */
+  levels(): (Level | null)[] {
+    const { batch, inputs } = this.target;
+    return this.#rounds.map(({ calls, beatsUs }) =>
+      calls.length * batch < inputs.length || beatsUs.length === 0
+        ? null
+        : { us: middleMean(calls.map(({ us }) => us)), probeUs: middleMean(beatsUs) },
+    );
+  }
+
   /** Mean of each round, µs, as if it had had all inputs alike. */
   roundMeansUs(): number[] {
     const byInput = this.byInput();
     const mean = this.meanUs();
     return this.#rounds.map(
-      (calls) => mean * meanOf(calls.map(({ input, us }) => us / byInput[input].meanUs)),
+      ({ calls }) => mean * meanOf(calls.map(({ input, us }) => us / byInput[input].meanUs)),
     );
   }
 }

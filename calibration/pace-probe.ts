@@ -19,8 +19,9 @@ import { loadOnnxRuntime } from "../models/session.ts";
 /** Names the kernel; times of another are not compared. */
 export const PROBE = "convolutions";
 
+/** At the beginning and at the end of a round. */
 const KERNELS = 20;
-/** Between two kernels, so that the processor sleeps as between two requests. */
+/** Before a kernel, so that the processor sleeps as between two requests. */
 const PAUSE_MS = 4;
 
 /** 2 MB of activations, twice; then 9 MB of weights. Some 4 ms. */
@@ -71,17 +72,35 @@ async function open(): Promise<() => Promise<unknown>> {
   return () => session.run({ x });
 }
 
-/** Mean of the middle half of the kernels' times, µs: interrupts lengthen single ones. */
-export async function probePace(): Promise<number> {
-  opened ??= open();
-  const run = await opened;
-  const times: number[] = [];
-  for (let i = 0; i < KERNELS; i++) {
+/** The host's pace over some seconds: kernels one after another, or between other work. */
+export class PaceProbe {
+  readonly #timesUs: number[] = [];
+
+  /** One kernel; returns its time, µs. */
+  async beat(): Promise<number> {
+    opened ??= open();
+    const run = await opened;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     const startMs = performance.now();
     await run();
-    times.push((performance.now() - startMs) * 1000);
+    const us = (performance.now() - startMs) * 1000;
+    this.#timesUs.push(us);
+    return us;
   }
-  times.sort((a, b) => a - b);
-  return meanOf(times.slice(KERNELS / 4, (3 * KERNELS) / 4));
+
+  async beats(): Promise<void> {
+    for (let i = 0; i < KERNELS; i++) await this.beat();
+  }
+
+  /** Of all kernels so far, µs. */
+  meanUs(): number {
+    return middleMean(this.#timesUs);
+  }
+}
+
+/** Mean of the middle half: interrupts lengthen single times. */
+export function middleMean(times: readonly number[]): number {
+  const sorted = times.toSorted((a, b) => a - b);
+  const quarter = Math.floor(sorted.length / 4);
+  return meanOf(sorted.slice(quarter, sorted.length - quarter));
 }

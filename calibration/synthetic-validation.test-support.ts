@@ -17,7 +17,7 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { Simulation } from "../sim/simulation.ts";
 import { judgeRuns, lookError, looksOf } from "./blocks.ts";
-import { PROBE } from "./pace-probe.ts";
+import { middleMean, PROBE } from "./pace-probe.ts";
 import type { MeasuredBracket } from "./real-runs.ts";
 
 /**
@@ -186,18 +186,27 @@ export class SyntheticValidation {
     return pace * meanOf(contentsUs.map((us) => this.#callUs(us)));
   }
 
+  /** Calls of each content alone, where work takes less time than in place. */
+  #aloneUs({ contentsUs, ownDrift }: TrueModel, atS: number): number[] {
+    const pace = 0.93 * this.#host(atS) * ownDrift(atS);
+    return contentsUs.map((us) => this.#callUs(us) * pace);
+  }
+
   #calibrated(model: TrueModel, count: number, off: number): Profile {
-    // Work alone takes less time than in place.
-    const alone = 0.93;
     const callsUs: number[] = [];
     const rounds = Array.from({ length: count }, (_, round) => {
       const atS = ROUND_S * (round + 0.5);
-      const pace = this.#host(atS - 2) * model.ownDrift(atS - 2) * alone * off;
-      const own = model.contentsUs.map((us) => this.#callUs(us) * pace);
+      const own = this.#aloneUs(model, atS - 2).map((us) => us * off);
       callsUs.push(...own);
       const probeUs = meanOf([this.#probeUs(atS - 4), this.#probeUs(atS + 4)]);
       const inPlaceUs = this.#inPlaceUs(model, atS + 2) * off;
-      return { atS, probeUs, aloneUs: [meanOf(own)], inPlaceUs };
+      return {
+        atS,
+        probeUs,
+        aloneUs: [meanOf(own)],
+        level: { us: middleMean(own), probeUs: this.#probeUs(atS - 2) },
+        inPlaceUs,
+      };
     });
     const quantilesUs = callsUs.toSorted((a, b) => a - b);
     return {
@@ -240,7 +249,13 @@ export class SyntheticValidation {
     const workUs = Object.fromEntries(
       this.models.map((model) => [model.name, this.#inPlaceUs(model, atS)]),
     );
-    this.brackets.push({ atS, probeUs, workUs: () => workUs, ...this.#slowdown() });
+    const levels = Object.fromEntries(
+      this.models.map((model) => {
+        const us = middleMean(this.#aloneUs(model, atS - 1));
+        return [model.name, { us, probeUs: this.#probeUs(atS - 1) }];
+      }),
+    );
+    this.brackets.push({ atS, probeUs, levels, workUs: () => workUs, ...this.#slowdown() });
     this.#nowS += BRACKET_S;
   }
 

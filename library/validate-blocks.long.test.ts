@@ -24,7 +24,7 @@ const document = scenarioSchema.parse({
 const inputs = { profiles: {}, traces: {} };
 const options = { document, inputs, backend: "replay", seed: "bracket" } as const;
 const contents = { p: Array.from({ length: 16 }, () => payloadRequest(new Uint8Array(64))) };
-const light = { document, inputs, ratePerS: 10, busy: [], isLocal: true };
+const light = { document, inputs, ratePerS: 10, idle: [], busy: [], isLocal: true };
 
 test.runIf(process.platform === "linux")(
   "a bracket beside which other programs work is measured again",

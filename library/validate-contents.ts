@@ -13,7 +13,7 @@ import {
 } from "../calibration/contents.ts";
 import { lightRatePerS } from "../calibration/in-place.ts";
 import { busiestTaskUs } from "../calibration/in-place-document.ts";
-import type { BusyWorker } from "../calibration/measure-service.ts";
+import type { BusyWorker, ServiceTarget } from "../calibration/measure-service.ts";
 import type { MeasuringHosts, ModelWorker } from "../calibration/model-worker.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
@@ -33,6 +33,8 @@ type Contents = (configuration: Configuration, seed: string) => readonly Request
 export interface LightLoad {
   readonly contents: ContentsByPipeline;
   readonly ratePerS: number;
+  /** A worker of each model, beside the pipeline. */
+  readonly idle: readonly ServiceTarget[];
   /** Two that slow each other down, beside the pipeline; fewer where none can. */
   readonly busy: readonly BusyWorker[];
 }
@@ -88,12 +90,16 @@ export async function realSide(
   );
   const running = { workers, extra: workers, inputs: inputsByModel(document, kept.collected) };
   const busy = await unlessAborted(signal, busyWorkers(document, hosts, running, 2));
+  const idle = [...running.inputs].flatMap(([model, inputs]) => {
+    const worker = workers.get(model);
+    return worker === undefined || inputs.length === 0 ? [] : [{ worker, batch: 1, inputs }];
+  });
   return {
     contents: ({ document: own }, seed) => {
       const system = compileSystem(own, loaded);
       return matchContents(system, seed, requestsOf(own.workload, loaded, seed), known);
     },
-    light: { contents: kept.contents, ratePerS, busy },
+    light: { contents: kept.contents, ratePerS, idle, busy },
     models,
   };
 }

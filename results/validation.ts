@@ -128,6 +128,11 @@ export interface Bracket {
   readonly probeUs: number;
   /** Mean work of a job in place, by model, µs. */
   readonly workUs: Readonly<Record<string, number>>;
+  /**
+   * By model, the middle half of its calls alone and of the probe's kernels between them, µs; without models that are
+   * too slow for a bracket.
+   */
+  readonly levels?: Readonly<Record<string, { readonly us: number; readonly probeUs: number }>>;
   /** Slow-down of two busy workers by each other; absent where no two replicas share a machine. */
   readonly slowdown?: number;
 }

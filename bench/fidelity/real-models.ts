@@ -105,7 +105,7 @@ export async function validateModels(one: ModelCase, folder: string): Promise<Ou
 
 interface StoredTimes {
   batches: { meanUs: number; quantilesUs: number[] }[];
-  rounds: { aloneUs: (number | null)[]; inPlaceUs: number | null }[];
+  rounds: { aloneUs: (number | null)[]; level: { us: number } | null; inPlaceUs: number | null }[];
 }
 
 function falsify({ wrong, factor = 1 }: ModelCase, folder: string): void {
@@ -125,6 +125,7 @@ function falsify({ wrong, factor = 1 }: ModelCase, folder: string): void {
     }
     for (const round of times.rounds) {
       round.aloneUs = round.aloneUs.map(scaled);
+      if (round.level !== null) round.level.us *= factor;
       round.inPlaceUs = scaled(round.inPlaceUs);
     }
   }

@@ -47,6 +47,11 @@ const round = z.strictObject({
   probeUs: z.number().positive().nullable(),
   /** Time alone, in the order of `batches`. */
   aloneUs: z.array(z.number().positive().nullable()).min(1),
+  /** Means of the middle halves of `aloneUs`' first calls and of the probe's kernels between them; absent: not measured so. */
+  level: z
+    .strictObject({ us: z.number().positive(), probeUs: z.number().positive() })
+    .nullable()
+    .optional(),
   /** Work of single jobs in the serving pipeline: their time without the slow-down by busy neighbours. */
   inPlaceUs: z.number().positive().nullable(),
 });
