@@ -212,7 +212,8 @@ function untoldText({
   if (replications === null) {
     return `${what}, for the measured profiles are too uncertain: calibrate in more rounds, or give it a longer SLO`;
   }
-  return `${what}; ${plural(replications, "replication")} of ${formatNumber(durationS)} s would probably tell (\`--set workload.durationS=${Math.ceil(durationS)} --replications ${replications}\`)`;
+  const length = durationS === 0 ? "" : ` of ${formatNumber(durationS)} s`;
+  return `${what}; ${plural(replications, "replication")}${length} would probably tell (\`--replications ${replications}\`)`;
 }
 
 /** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the SLO". */

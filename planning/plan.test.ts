@@ -100,7 +100,7 @@ describe("a plan for one queue", () => {
 
   test("is none where too few replicas are allowed, and names the nearest miss", () => {
     const [{ best, nearest, missing }] = plansOf(queue(42), { mostReplicas: 5 });
-    expect(missing).toBeNull();
+    expect(missing).toMatch(/^even all replicas .* % of p's requests within the SLO$/);
     const [{ missing: load }] = plansOf(queue(62), { mostReplicas: 5 });
     expect(load).toMatch(/^serve has 62\.0 jobs per second to do, and 5 replicas, .* do 50\.0$/);
     expect(best).toBeNull();
@@ -331,10 +331,10 @@ run: { seed: 109565, replications: 4 }
       { schedulers: ["join-shortest-queue", "round-robin", "least-expected-work", "batching"] },
     );
     expect(best?.cost).toBe(1.01);
-    // The pilots of 200, one replication, three each of two runners-up, and the confirmation.
+    // The pilots of 200, three replications of the fullest, one of the plan, three each of two runners-up, and the confirmation.
     const { simulated } = explored;
-    expect(simulated).toBeLessThanOrEqual(6);
-    expect(explored.requests).toBeLessThanOrEqual(simulated * 200 + (1 + 6 + 4) * 600);
+    expect(simulated).toBeLessThanOrEqual(7);
+    expect(explored.requests).toBeLessThanOrEqual(simulated * 200 + (3 + 1 + 6 + 4) * 600);
     expect(explored.confirmations).toBe(1);
   });
 
