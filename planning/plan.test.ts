@@ -264,6 +264,19 @@ describe("a plan chooses which task runs on which kind of node", () => {
     expect(best?.point).toMatchObject({ scheduler: "fifo", "cluster.replicas.big": 1 });
   });
 
+  test("of another scheduler where the first keeps the SLO on no cluster", () => {
+    const text = queue(42).replace(
+      "meanMs: 100 }",
+      "meanMs: 100, batch: { marginal: 0.1, max: 8 } }",
+    );
+    const [{ best, missing }] = plansOf(text.replace("latencyMs: 400", "latencyMs: 800"), {
+      schedulers: ["fifo"],
+      mostReplicas: 3,
+    });
+    expect(best?.scheduler).toMatchObject({ perTask: { serve: { batching: { waitMs: 0 } } } });
+    expect(missing).toBeNull();
+  });
+
   test.runIf(IS_LONG)("with batches, where they let fewer replicas do", () => {
     const text = queue(42)
       .replace("meanMs: 100 }", "meanMs: 100, batch: { marginal: 0.1, max: 8 } }")

@@ -63,7 +63,6 @@ export class Descents {
     const { standing, laboratory } = this.#problem;
     for (const one of this.#descents) yield* one.advance();
     this.#tellBound();
-    // One scheduler that may keep the goals leaves a search to do.
     const isUnknown = standing.missing === null && !this.#isLarge;
     for (const one of isUnknown ? this.#descents : []) if (yield* one.isFeasible()) break;
     const groups = this.#isLarge ? this.#descents.map((one) => [one]) : [this.#descents];
@@ -72,7 +71,8 @@ export class Descents {
       const until = laboratory.spent + Math.max(0, share);
       yield* this.#settle(group, !this.#isLarge ? 1 : i === 0 ? FOR_FIRST : until);
     }
-    if (this.#limit === Number.POSITIVE_INFINITY) yield* this.#settle(groups[0], 1);
+    const open = groups.find((group) => group.some(({ bound }) => Number.isFinite(bound)));
+    if (this.#limit === Number.POSITIVE_INFINITY && open) yield* this.#settle(open, 1);
     this.#tellBound();
     const isComplete = this.#descents.every(({ bound }) => bound >= this.#limit - 1e-9);
     const best = standing.confirmed;
@@ -96,7 +96,7 @@ export class Descents {
   /** The cheapest of these schedulers that fresh requests confirm, where it is cheaper than what stands. */
   *#settle(group: readonly Descent[], until: number): Generator<undefined, void> {
     const [first] = group;
-    if (first.bound >= this.#limit - 1e-9) return;
+    if (group.every(({ bound }) => bound >= this.#limit - 1e-9)) return;
     if (this.#isLarge) yield* first.fromAbove(until);
     let refusals = { cost: 0, count: 0 };
     for (;;) {
