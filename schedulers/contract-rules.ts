@@ -1,7 +1,8 @@
 /** The rules that every scheduler keeps, each checked on the state of the run as its driver knows it. */
-
+import { grouped } from "../engine/basics/iterables.ts";
 import type { JobView } from "../engine/dispatch/controller.ts";
 import type { Dispatcher } from "../engine/dispatch/dispatcher.ts";
+import { isHeld } from "../engine/dispatch/held-chains.ts";
 import type { Scheduler } from "../engine/dispatch/policies.ts";
 import { JOB } from "../engine/dispatch/request-table.ts";
 import type { System } from "../engine/system/system.ts";
@@ -82,10 +83,8 @@ export class ContractRules {
       const task = requests.taskOf(job);
       ok(!running.has(job), "a job runs once at a time");
       equal(requests.state[job], JOB.running, "a job that starts runs");
-      ok(
-        system.pipelines[request.pipeline].tasks[task].variants.includes(pool),
-        "a job runs in a pool of its task",
-      );
+      const { variants } = system.pipelines[request.pipeline].tasks[task];
+      ok(variants.includes(pool), "a job runs in a pool of its task");
       ok(request.asked.has(task), "a task's condition is asked before it runs");
       this.#checkInputs(request, task);
       if (scheduler.admission.dropsLate) {
@@ -110,20 +109,14 @@ export class ContractRules {
 
   /** Whether a controller beyond scaling decides on the pool's batches. */
   #isSteered(pool: number): boolean {
-    const deciding =
-      this.#state.scheduler.controllers?.filter((one) => !(one instanceof Failures)) ?? [];
+    const { controllers = [] } = this.#state.scheduler;
+    const deciding = controllers.filter((one) => !(one instanceof Failures));
     return deciding.some(({ pools, scales }) => pools.includes(pool) || scales.length === 0);
   }
 
   /** Whether joins may start before all that they need has run. */
   get #hurries(): boolean {
     return this.#state.scheduler.controllers?.some(({ proceeds }) => proceeds === true) ?? false;
-  }
-
-  #isHeld(pool: number): boolean {
-    return this.#state.system.pipelines.some(
-      (p) => p.held && p.tasks.some((task) => task.pool === pool),
-    );
   }
 
   /** Whether a replica's node has what one more batch there takes. */
@@ -140,7 +133,7 @@ export class ContractRules {
   /** As the dispatcher documents it: held chains are first in, first out, without batches. */
   #policies(pool: number): Scheduler["pools"][number] {
     const own = this.#state.scheduler.pools[pool];
-    if (!this.#isHeld(pool)) return own;
+    if (!isHeld(this.#state.system, pool)) return own;
     return {
       routing: own.routing,
       ordering: { kind: "fifo" },
@@ -194,7 +187,7 @@ export class ContractRules {
   #checkOrder(pool: number, replica: number, jobs: readonly number[]): void {
     const { requests } = this.#state.dispatcher;
     const { ordering, routing } = this.#policies(pool);
-    const central = routing.kind === "central" && !this.#isHeld(pool);
+    const central = routing.kind === "central" && !isHeld(this.#state.system, pool);
     const queue = central ? pool : this.#state.system.pools.length + replica;
     const rank = (job: number): number => {
       const request = requests.requestOf(job);
@@ -243,65 +236,54 @@ export class ContractRules {
 
   /** No job waits beside an idle replica that could take it, unless its batch is not due. */
   #checkNobodyIdles(): void {
-    const { requests } = this.#state.dispatcher;
-    const queued = new Map<number, number[]>();
-    for (const job of this.#queuedJobs()) {
-      queued.set(requests.state[job], [...(queued.get(requests.state[job]) ?? []), job]);
-    }
+    const { system, dispatcher, nowUs, up, busy, timers } = this.#state;
+    const { requests } = dispatcher;
+    const pools = system.pools.length;
+    const queued = grouped(this.#queuedJobs(), (job) => requests.state[job]);
     for (const [queue, jobs] of queued) {
-      const pools = this.#state.system.pools.length;
-      if (this.#isSteered(queue < pools ? queue : this.#state.system.replicas[queue - pools].pool))
-        continue;
-      if (queue < pools && this.#isHeld(queue)) {
-        for (const job of jobs)
-          equal(
-            this.#state.dispatcher.chainOf(requests.requestOf(job)),
-            -1,
-            "a job of a held chain does not wait",
-          );
+      const pool = queue < pools ? queue : system.replicas[queue - pools].pool;
+      if (this.#isSteered(pool)) continue;
+      if (queue < pools && isHeld(system, pool)) {
+        const chains = jobs.map((job) => dispatcher.chainOf(requests.requestOf(job)));
+        for (const chain of chains) equal(chain, -1, "a job of a held chain does not wait");
         continue;
       }
-      const takers = this.#state.system.replicas.flatMap(({ pool }, id) =>
-        (queue < pools ? pool === queue : id === queue - pools) ? [id] : [],
+      const takers = [...system.replicas.keys()].filter((id) =>
+        queue < pools ? system.replicas[id].pool === pool : id === queue - pools,
       );
-      const takes = (id: number): boolean =>
-        this.#state.up.has(id) && !this.#state.busy.has(id) && this.#hasRoom(id);
-      const idle = takers.filter(takes);
+      const idle = takers.filter((id) => up.has(id) && !busy.has(id) && this.#hasRoom(id));
       if (idle.length === 0) continue;
-      const { batching, routing } = this.#policies(this.#state.system.replicas[takers[0]].pool);
+      const { batching, routing } = this.#policies(pool);
       if (queue < pools && routing.kind === "immediate") {
         ok(routing.holds === true, "a job is routed at once");
-        ok(
-          idle.every((id) => queued.has(pools + id)),
-          "a job waits beside a replica without any",
-        );
+        const areTaken = idle.every((id) => queued.has(pools + id));
+        ok(areTaken, "a job waits beside a replica without any");
         continue;
       }
       if (batching.kind === "single") fail("a job waits beside an idle replica");
       const oldestUs = Math.min(...jobs.map((job) => requests.enqueuedUs[job]));
       const next = this.#viewOf(jobs[0], requests.requestOf(jobs[0]));
       const view = { length: jobs.length, oldestUs, next };
-      for (const id of idle)
-        equal(batching.size(view, id, this.#state.nowUs), 0, "no batch waits in vain");
+      for (const id of idle) equal(batching.size(view, id, nowUs), 0, "no batch waits in vain");
       const dueUs = Math.min(...idle.map((id) => batching.dueUs(view, id)));
-      equal(this.#state.timers.get(queue), dueUs, "a batch that waits has a timer");
+      equal(timers.get(queue), dueUs, "a batch that waits has a timer");
     }
   }
 
   /** Held chains are whole, each is held once, and none is free while a request wants one. */
   #checkChains(): void {
-    this.#state.system.pipelines.forEach(({ held, chains, tasks }, pipeline) => {
-      if (!held) return;
+    const { system, dispatcher, up, open } = this.#state;
+    for (const [pipeline, { held, chains, tasks }] of system.pipelines.entries()) {
+      if (!held) continue;
       const isWhole = (chain: number): boolean =>
-        tasks.every(({ pool }) => this.#state.up.has(this.#state.system.pools[pool].first + chain));
+        tasks.every(({ pool }) => up.has(system.pools[pool].first + chain));
       const whole = Array.from({ length: chains }, (_, chain) => chain).filter(isWhole);
-      const own = [...this.#state.open.values()].filter((request) => request.pipeline === pipeline);
-      const holding = own
-        .map(({ slot }) => this.#state.dispatcher.chainOf(slot))
-        .filter((chain) => chain >= 0);
+      const own = [...open.values()].filter((request) => request.pipeline === pipeline);
+      const all = own.map(({ slot }) => dispatcher.chainOf(slot));
+      const holding = all.filter((chain) => chain >= 0);
       equal(new Set(holding).size, holding.length, "a chain is held once");
       for (const chain of holding) ok(whole.includes(chain), "a held chain is whole");
       equal(holding.length, Math.min(own.length, whole.length), "no request wants a chain in vain");
-    });
+    }
   }
 }

@@ -51,10 +51,8 @@ function shrunk(system: System, most: number, scarce: boolean): System {
   const replicas: System["replicas"][number][] = [];
   const pools = system.pools.map((pool) => {
     const first = replicas.length;
-    for (const replica of system.replicas.slice(
-      pool.first,
-      pool.first + Math.min(most, pool.count),
-    )) {
+    const end = pool.first + Math.min(most, pool.count);
+    for (const replica of system.replicas.slice(pool.first, end)) {
       const slot = system.devices.findIndex(({ node }) => node === replica.node);
       replicas.push(scarce ? { ...replica, slot } : replica);
     }

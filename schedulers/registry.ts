@@ -1,4 +1,4 @@
-/** Every policy there is, by the decision it makes, and every preset. The one explicit list. */
+/** Every policy there is, by the decision it makes, and every preset: those of the rules and of each system. */
 import { DECISIONS } from "../scenario/schema/scheduler.ts";
 import { leastKv } from "./iterations/least-kv.ts";
 import { prefixAffinity } from "./iterations/prefix-affinity.ts";
@@ -9,38 +9,9 @@ import {
   preset,
   type SystemPack,
 } from "./rules/policy-definition.ts";
-import {
-  central,
-  joinShortestQueue,
-  leastExpectedWork,
-  powerOfTwo,
-  random,
-  roundRobin,
-} from "./rules/routing.ts";
-import {
-  concurrency,
-  fixed,
-  none as noController,
-  queueLength,
-  scheduled,
-  targetUtilization,
-} from "./rules/scaling.ts";
-import {
-  all,
-  bounded,
-  dropLate,
-  edf,
-  expectedLate,
-  fifo,
-  lifo,
-  mostAccurate,
-  never,
-  none,
-  preferredSizes,
-  priority,
-  queueTimeout,
-  sizeOrTimeout,
-} from "./rules/textbook.ts";
+import { ROUTING_RULES } from "./rules/routing.ts";
+import { SCALING_RULES } from "./rules/scaling.ts";
+import { TEXTBOOK_RULES } from "./rules/textbook.ts";
 import { loki } from "./systems/accuracy-scaling/loki.ts";
 import { proteus } from "./systems/accuracy-scaling/proteus.ts";
 import { alpaserve } from "./systems/alpaserve/alpaserve.ts";
@@ -76,16 +47,7 @@ export function registryOf(packs: readonly SystemPack[]): Registry {
 
 /** Rules of textbooks, without parameters to tune for a system; the simplest first. */
 const textbook: SystemPack = {
-  policies: {
-    admission: [all, bounded, dropLate],
-    routing: [central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
-    selection: [mostAccurate],
-    ordering: [fifo, lifo, edf, priority],
-    batching: [none, sizeOrTimeout, preferredSizes],
-    shedding: [never, expectedLate, queueTimeout],
-    scaling: [fixed, targetUtilization, concurrency, queueLength, scheduled],
-    controller: [noController],
-  },
+  policies: { ...TEXTBOOK_RULES, ...ROUTING_RULES, ...SCALING_RULES },
   presets: {
     fifo: preset("one central queue, first in, first out", {}),
     "round-robin": preset("replicas in turn", { routing: "round-robin" }),

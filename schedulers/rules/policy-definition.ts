@@ -110,44 +110,6 @@ export function namedWeights(weights: Readonly<Record<string, number>>): Record<
   return Object.fromEntries(Object.keys(weights).map((name) => [`weights.${name}`, name]));
 }
 
-// --- numbers that policies take as parameters: upper bounds keep sums of times and counts finite ---
-
-/** Above 0. */
-export const positive = (most = 1e6) => z.number().positive().max(most);
-
-/** From 0. */
-export const nonNegative = (most = 1e6) => z.number().nonnegative().max(most);
-
-/** A whole number from 1. */
-export const positiveInt = (most: number) => z.int().positive().max(most);
-
-/** Time between two askings, in s. */
-export const intervalS = z.number().min(0.001).max(1e6);
-
-/** Jobs in a batch. */
-export const batchSize = z.int().min(1).max(1024);
-
-// With a default, and in words.
-
-/** A time from 0, in ms. */
-export const ms = (usual: number, about: string, most?: number) =>
-  nonNegative(most).default(usual).describe(`${about}, in ms`);
-
-/** A time above 0, in s. */
-export const seconds = (usual: number, about: string, most?: number) =>
-  positive(most).default(usual).describe(`${about}, in s`);
-
-/** Above 0. */
-export const amount = (usual: number, about: string, most?: number) =>
-  positive(most).default(usual).describe(about);
-
-/** Above 0, to 1. */
-export const share = (usual: number, about: string) => amount(usual, about, 1);
-
-/** A whole number from 1. */
-export const count = (usual: number, about: string, most: number) =>
-  z.int().min(1).max(most).default(usual).describe(about);
-
 // --- packs: a scheduling system of the literature or of practice, its parts and its presets -----------
 
 export interface Policies {

@@ -1,9 +1,10 @@
 /** Which replica takes a job. */
 import { z } from "zod";
 import type { Routing } from "../../engine/dispatch/policies.ts";
-import { definePolicy, positiveInt } from "./policy-definition.ts";
+import { flag, positiveInt } from "./parameters.ts";
+import { definePolicy } from "./policy-definition.ts";
 
-export const central = definePolicy({
+const central = definePolicy({
   name: "central",
   summary: "one queue; idle replicas take from it",
   idea: "One queue for all replicas; an idle replica takes the next batch.",
@@ -19,7 +20,7 @@ export const central = definePolicy({
   create: ({ idle }): Routing => ({ kind: "central", idle }),
 });
 
-export const roundRobin = definePolicy({
+const roundRobin = definePolicy({
   name: "round-robin",
   summary: "replicas in turn, whatever their load",
   idea: "Replicas in turn.",
@@ -39,7 +40,7 @@ export const roundRobin = definePolicy({
   },
 });
 
-export const random = definePolicy({
+const random = definePolicy({
   name: "random",
   summary: "a replica at random",
   idea: "Any replica, with equal chance.",
@@ -70,7 +71,7 @@ const LEAST_WORK: Routing = {
   route: (pool) => pool.soonestFree(),
 };
 
-export const joinShortestQueue = definePolicy({
+const joinShortestQueue = definePolicy({
   name: "join-shortest-queue",
   summary: "the replica with the fewest jobs",
   idea: "The replica with the fewest jobs, queued and running; among equals the one that has had so few for longest.",
@@ -80,7 +81,7 @@ export const joinShortestQueue = definePolicy({
   create: () => SHORTEST_QUEUE,
 });
 
-export const powerOfTwo = definePolicy({
+const powerOfTwo = definePolicy({
   name: "power-of-two",
   summary: "the less loaded of two distinct replicas at random",
   idea: "Look at a few replicas at random (two by default) and take the least loaded of them. With a cap, a replica that has so many jobs takes no more: where all that were looked at are full, any other with room is taken, and where none has room, jobs wait in the pool's queue.",
@@ -90,10 +91,7 @@ export const powerOfTwo = definePolicy({
     "Mitzenmacher, IEEE TPDS 12(10), 2001, with replacement, as in gRPC's least-request balancer (gRFC A48, grpc-java); distinct, and with a cap, as in Ray Serve's router (max_ongoing_requests).",
   parameters: z.strictObject({
     choices: z.int().min(2).max(64).default(2).describe("replicas looked at for each job"),
-    distinct: z
-      .boolean()
-      .default(true)
-      .describe("no replica is looked at twice; false: drawn with replacement, as in theory"),
+    distinct: flag("no replica is looked at twice; false: drawn with replacement, as in theory"),
     cap: positiveInt(1e6)
       .optional()
       .describe("most jobs of a replica, queued there and running; default: any number"),
@@ -140,7 +138,7 @@ function another(rank: number, taken: Int32Array, count: number): number {
   return place;
 }
 
-export const leastExpectedWork = definePolicy({
+const leastExpectedWork = definePolicy({
   name: "least-expected-work",
   summary: "the replica expected to be free first",
   idea: "The replica expected to be free first, by the mean time of each job that it already has.",
@@ -150,3 +148,8 @@ export const leastExpectedWork = definePolicy({
     "Least work left: Harchol-Balter, Performance Modeling and Design of Computer Systems, 2013, chapter 24.",
   create: () => LEAST_WORK,
 });
+
+/** The simplest first. */
+export const ROUTING_RULES = {
+  routing: [central, roundRobin, random, joinShortestQueue, powerOfTwo, leastExpectedWork],
+};

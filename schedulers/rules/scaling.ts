@@ -6,16 +6,8 @@ import { isHeld } from "../../engine/dispatch/held-chains.ts";
 import type { PoolPolicies, Scaling } from "../../engine/dispatch/policies.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { System } from "../../engine/system/system.ts";
-import {
-  amount,
-  count,
-  defineController,
-  definePolicy,
-  nonNegative,
-  positive,
-  seconds,
-  share,
-} from "./policy-definition.ts";
+import { amount, count, nonNegative, positive, seconds, share, within } from "./parameters.ts";
+import { defineController, definePolicy } from "./policy-definition.ts";
 
 const replicas = z.int().nonnegative().max(100_000);
 const timeS = nonNegative();
@@ -52,7 +44,7 @@ export function boundsOf(bounds: Bounds): Omit<Scaling, "replicas"> {
   };
 }
 
-export const fixed = definePolicy({
+const fixed = definePolicy({
   name: "fixed",
   summary: "all replicas, all the time",
   idea: "All replicas of the cluster, all the time.",
@@ -62,7 +54,7 @@ export const fixed = definePolicy({
   create: () => undefined,
 });
 
-export const targetUtilization = definePolicy({
+const targetUtilization = definePolicy({
   name: "target-utilization",
   summary: "keep replicas busy for a share of their time, as Kubernetes does",
   idea: "⌈replicas × utilisation / target⌉, unless the ratio is within the tolerance of 1. With limits on steps, a period adds no more than the larger of upReplicas and upPercent allows.",
@@ -74,9 +66,7 @@ export const targetUtilization = definePolicy({
     'Kubernetes, Horizontal Pod Autoscaling, "Algorithm details" and "Configurable scaling behavior"; defaults are its own, but for the limits on steps, which the preset kubernetes-hpa has.',
   parameters: z.strictObject({
     target: share(0.7, "share of time that replicas are to be busy"),
-    tolerance: nonNegative(1)
-      .default(0.1)
-      .describe("relative distance from the target that is left alone"),
+    tolerance: within(0, 1, 0.1, "relative distance from the target that is left alone"),
     upReplicas: replicas
       .min(1)
       .optional()
@@ -130,7 +120,7 @@ function stepLimit(
   };
 }
 
-export const concurrency = definePolicy({
+const concurrency = definePolicy({
   name: "concurrency",
   summary: "keep so many jobs per replica, with a panic mode, as Knative does",
   idea: "⌈jobs / target⌉, with jobs averaged over a stable window. When the panic window alone asks for panicAt times the ready replicas, it panics: it follows the panic window and does not shrink until the panic is a whole stable window past. A decision changes the ready replicas by no more than its rates: up to maxScaleUpRate times as many, down to their maxScaleDownRate-th part.",
@@ -142,12 +132,7 @@ export const concurrency = definePolicy({
     target: amount(1, "jobs per replica, waiting or running", 10_000),
     windowS: seconds(60, "stable window"),
     panicShare: share(0.1, "panic window, as a share of the stable window"),
-    panicAt: z
-      .number()
-      .min(1)
-      .max(10)
-      .default(2)
-      .describe("ratio of wanted to ready replicas that starts a panic"),
+    panicAt: within(1, 10, 2, "ratio of wanted to ready replicas that starts a panic"),
     maxScaleUpRate: positive(1e6)
       .min(1)
       .default(1000)
@@ -189,7 +174,7 @@ export const concurrency = definePolicy({
   },
 });
 
-export const queueLength = definePolicy({
+const queueLength = definePolicy({
   name: "queue-length",
   summary: "keep so many waiting jobs per replica, as KEDA does",
   idea: "⌈waiting jobs / target⌉.",
@@ -212,7 +197,7 @@ const step = z.strictObject({
   replicas: z.int().nonnegative().max(100_000).describe("replicas from then on"),
 });
 
-export const scheduled = definePolicy({
+const scheduled = definePolicy({
   name: "scheduled",
   summary: "so many replicas from given instants on",
   idea: "So many replicas from given instants on, every period anew.",
@@ -267,13 +252,11 @@ interface ScaledPool {
   readonly id: number;
   readonly scaling: Scaling;
   readonly max: number;
-  /** Integrals since the rule was last asked, replica·µs and job·µs. */
-  busyUs: number;
-  waitingUs: number;
-  jobsUs: number;
+  /** Busy replicas, jobs that wait, and those with the ones that run; each integrated since the rule was last asked. */
+  load: readonly number[];
+  readonly integrals: number[];
   sinceUs: number;
   observedUs: number;
-  load: { readonly busy: number; readonly waiting: number; readonly running: number };
   /** Wishes within the down window that no later one exceeds: falling, so the first is the most. */
   readonly wishes: { readonly atUs: number; readonly replicas: number }[];
 }
@@ -294,8 +277,8 @@ export class Autoscaler implements Controller {
       const { scaling } = policies[id];
       if (scaling === undefined || isHeld(system, id)) return [];
       const max = Math.min(scaling.max, pool.count);
-      const none = { busyUs: 0, waitingUs: 0, jobsUs: 0, sinceUs: 0, observedUs: 0 };
-      return [{ id, scaling, max, ...none, load: { busy: 0, waiting: 0, running: 0 }, wishes: [] }];
+      const none = { load: [0, 0, 0], integrals: [0, 0, 0], sinceUs: 0, observedUs: 0 };
+      return [{ id, scaling, max, ...none, wishes: [] }];
     });
     this.scales = this.#scaled.map(({ id }) => id);
     this.timers = this.#scaled.length;
@@ -322,7 +305,8 @@ export class Autoscaler implements Controller {
   settled(view: ClusterView): void {
     for (const scaled of this.#scaled) {
       integrate(scaled, view.nowUs);
-      scaled.load = view.loadOf(scaled.id);
+      const { busy, waiting, running } = view.loadOf(scaled.id);
+      scaled.load = [busy, waiting, waiting + running];
     }
   }
 }
@@ -333,17 +317,14 @@ function wish(scaled: ScaledPool, view: ClusterView): number {
   const { nowUs } = view;
   integrate(scaled, nowUs);
   const spanUs = nowUs - scaled.sinceUs;
+  const [busyMean, waitingMean, jobsMean] = scaled.integrals.map((each) => each / spanUs);
   const wanted = scaling.replicas({
     nowUs,
     ready: view.readyOf(id),
     ordered: view.orderedOf(id),
-    busyMean: scaled.busyUs / spanUs,
-    waitingMean: scaled.waitingUs / spanUs,
-    jobsMean: scaled.jobsUs / spanUs,
+    ...{ busyMean, waitingMean, jobsMean },
   });
-  scaled.busyUs = 0;
-  scaled.waitingUs = 0;
-  scaled.jobsUs = 0;
+  scaled.integrals.fill(0);
   scaled.sinceUs = nowUs;
   const replicas = Math.max(scaling.min, Math.min(scaled.max, wanted));
   const fromUs = nowUs - scaling.downWindowUs;
@@ -355,14 +336,11 @@ function wish(scaled: ScaledPool, view: ClusterView): number {
 
 function integrate(scaled: ScaledPool, nowUs: number): void {
   const spanUs = nowUs - scaled.observedUs;
-  const { busy, waiting, running } = scaled.load;
-  scaled.busyUs += busy * spanUs;
-  scaled.waitingUs += waiting * spanUs;
-  scaled.jobsUs += (waiting + running) * spanUs;
+  for (const [i, each] of scaled.load.entries()) scaled.integrals[i] += each * spanUs;
   scaled.observedUs = nowUs;
 }
 
-export const none = defineController({
+const none = defineController({
   name: "none",
   summary: "rules alone decide",
   idea: "No controller: each decision is made by its rule.",
@@ -371,3 +349,9 @@ export const none = defineController({
   source: "None needed.",
   create: () => undefined,
 });
+
+/** By decision, the simplest first. */
+export const SCALING_RULES = {
+  scaling: [fixed, targetUtilization, concurrency, queueLength, scheduled],
+  controller: [none],
+};

@@ -11,14 +11,8 @@ import {
   sizeOrTimeout as sizeOrTimeoutBatching,
 } from "../../engine/dispatch/policies.ts";
 import type { System } from "../../engine/system/system.ts";
-import {
-  batchSize,
-  definePolicy,
-  ms,
-  nonNegative,
-  positiveInt,
-  type SelectionContext,
-} from "./policy-definition.ts";
+import { batchSize, largestBatch, ms, positiveInt, within } from "./parameters.ts";
+import { definePolicy, type SelectionContext } from "./policy-definition.ts";
 
 // --- admission: which requests are taken, and which are dropped late -----------------------------
 
@@ -46,7 +40,7 @@ const count = positiveInt(CEILING).describe(
   "requests in the system at once; the next one is refused",
 );
 
-export const all = definePolicy({
+const all = definePolicy({
   name: "all",
   summary: "take every request",
   idea: "Take every request, up to a ceiling of a million that only a runaway overload meets.",
@@ -56,7 +50,7 @@ export const all = definePolicy({
   create: (): Admission => new AtMost(CEILING, false),
 });
 
-export const bounded = definePolicy({
+const bounded = definePolicy({
   name: "bounded",
   summary: "refuse requests beyond a number in the system",
   idea: "Refuse a request when too many are in the system.",
@@ -67,7 +61,7 @@ export const bounded = definePolicy({
   create: ({ maxInSystem }): Admission => new AtMost(maxInSystem, false),
 });
 
-export const dropLate = definePolicy({
+const dropLate = definePolicy({
   name: "drop-late",
   summary: "drop requests already past their deadline",
   idea: "Drop a request whose deadline has passed instead of starting its next task.",
@@ -98,7 +92,7 @@ export function mostAccurateOf({ pools }: System, among: readonly number[]): num
   return leastBy(among, (pool) => -(pools[pool].accuracy ?? 0));
 }
 
-export const mostAccurate = definePolicy({
+const mostAccurate = definePolicy({
   name: "most-accurate",
   summary: "the most accurate variant with capacity, else the first",
   idea: "The most accurate variant that has room: jobs that wait there, with this one, fit the next batches of its idle replicas. Where none has room, the first in the scenario that has a replica.",
@@ -120,7 +114,7 @@ export const mostAccurate = definePolicy({
 
 // --- ordering: the job that is served next -------------------------------------------------------
 
-export const fifo = definePolicy({
+const fifo = definePolicy({
   name: "fifo",
   summary: "first in, first out",
   idea: "First come, first served.",
@@ -130,7 +124,7 @@ export const fifo = definePolicy({
   create: (): Ordering => ({ kind: "fifo" }),
 });
 
-export const lifo = definePolicy({
+const lifo = definePolicy({
   name: "lifo",
   summary: "last in, first out",
   idea: "The newest first; under overload some are served in time instead of all too late.",
@@ -140,7 +134,7 @@ export const lifo = definePolicy({
   create: (): Ordering => ({ kind: "lifo" }),
 });
 
-export const edf = definePolicy({
+const edf = definePolicy({
   name: "edf",
   summary: "earliest deadline first",
   idea: "Earliest deadline first; requests without a deadline come last, in order of entry.",
@@ -150,7 +144,7 @@ export const edf = definePolicy({
   create: (): Ordering => ({ kind: "keyed", key: ({ deadlineUs }) => deadlineUs }),
 });
 
-export const priority = definePolicy({
+const priority = definePolicy({
   name: "priority",
   summary: "highest priority first",
   idea: "The most important pipeline first, and within one first come, first served. A running batch is not interrupted.",
@@ -172,7 +166,7 @@ export function startsAll(maxBatch: number): GroupBatching {
   };
 }
 
-export const none = definePolicy({
+const none = definePolicy({
   name: "none",
   summary: "one job at a time",
   idea: "One job at a time.",
@@ -182,7 +176,7 @@ export const none = definePolicy({
   create: (): Batching => ({ kind: "single", maxBatch: 1 }),
 });
 
-export const sizeOrTimeout = definePolicy({
+const sizeOrTimeout = definePolicy({
   name: "size-or-timeout",
   summary: "a full batch, or what is there after a wait",
   idea: "Start when the batch is full, or when its oldest job has waited long enough.",
@@ -191,13 +185,9 @@ export const sizeOrTimeout = definePolicy({
   source:
     "Crankshaw et al., Clipper, NSDI 2017, section 4.3; the tick is that of the 2020 report's loop.",
   parameters: z.strictObject({
-    maxBatch: batchSize
-      .default(8)
-      .describe("jobs in a full batch; the model's own maximum holds too"),
+    maxBatch: largestBatch(8, "jobs in a full batch"),
     waitMs: ms(20, "longest wait of a batch's oldest job", 1e12),
-    tickMs: nonNegative(1e12)
-      .default(0)
-      .describe("timeouts are noticed at multiples of this, in ms; 0: at once"),
+    tickMs: within(0, 1e12, 0, "timeouts are noticed at multiples of this, in ms; 0: at once"),
   }),
   create: ({ maxBatch, waitMs, tickMs }, context): Batching =>
     sizeOrTimeoutBatching(
@@ -207,7 +197,7 @@ export const sizeOrTimeout = definePolicy({
     ),
 });
 
-export const preferredSizes = definePolicy({
+const preferredSizes = definePolicy({
   name: "preferred-sizes",
   summary: "the largest preferred size there are jobs for, as Triton does",
   idea: "Start the largest preferred batch that the waiting jobs can fill, at once. Where they fill none, start all of them, or, with a delay, wait for more until the oldest job has waited so long; then start all, whatever is preferred.",
@@ -218,9 +208,7 @@ export const preferredSizes = definePolicy({
     'NVIDIA Triton Inference Server, user guide, "Batchers": preferred_batch_size and max_queue_delay_microseconds; dynamic_batch_scheduler.cc. Defaults are its own, but for maxBatch. As documented: its later versions look at preferred sizes only where there is a delay.',
   parameters: z
     .strictObject({
-      maxBatch: batchSize
-        .default(8)
-        .describe("jobs in the largest batch; the model's own maximum holds too"),
+      maxBatch: largestBatch(8, "jobs in the largest batch"),
       preferred: z
         .array(batchSize)
         .max(64)
@@ -253,7 +241,7 @@ export const preferredSizes = definePolicy({
 
 // --- shedding: which jobs are dropped instead of started -----------------------------------------
 
-export const never = definePolicy({
+const never = definePolicy({
   name: "never",
   summary: "start every job, unless admission drops late ones",
   idea: "Start every job; the admission `drop-late` may drop those past their deadline.",
@@ -263,7 +251,7 @@ export const never = definePolicy({
   create: (): Shedding | undefined => undefined,
 });
 
-export const expectedLate = definePolicy({
+const expectedLate = definePolicy({
   name: "expected-late",
   summary: "drop a job that would end after its deadline",
   idea: "Drop a job that is about to start if its batch is expected to end after the job's deadline.",
@@ -276,7 +264,7 @@ export const expectedLate = definePolicy({
       nowUs + replicas[replica].service.meanUs[size] > deadlineUs,
 });
 
-export const queueTimeout = definePolicy({
+const queueTimeout = definePolicy({
   name: "queue-timeout",
   summary: "drop a job that has waited too long for a replica",
   idea: "Drop a job that is about to start if it has waited longer than the timeout, however near its deadline is.",
@@ -285,7 +273,7 @@ export const queueTimeout = definePolicy({
   source:
     'NVIDIA Triton Inference Server, user guide, "Queue Policy": default_timeout_microseconds with the action REJECT, the default.',
   parameters: z.strictObject({
-    timeoutMs: nonNegative(1e12).default(0).describe("longest wait in the queue, in ms; 0: any"),
+    timeoutMs: within(0, 1e12, 0, "longest wait in the queue, in ms; 0: any"),
   }),
   create: ({ timeoutMs }): Shedding | undefined => {
     const timeoutUs = Math.round(timeoutMs * 1000);
@@ -293,3 +281,12 @@ export const queueTimeout = definePolicy({
     return ({ enteredUs }, _replica, _size, nowUs) => nowUs - enteredUs > timeoutUs;
   },
 });
+
+/** By decision, the simplest first. */
+export const TEXTBOOK_RULES = {
+  admission: [all, bounded, dropLate],
+  selection: [mostAccurate],
+  ordering: [fifo, lifo, edf, priority],
+  batching: [none, sizeOrTimeout, preferredSizes],
+  shedding: [never, expectedLate, queueTimeout],
+};

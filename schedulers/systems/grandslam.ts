@@ -7,7 +7,8 @@ import { z } from "zod";
 import type { JobView } from "../../engine/dispatch/controller.ts";
 import type { Batching, Ordering } from "../../engine/dispatch/policies.ts";
 import type { System } from "../../engine/system/system.ts";
-import { batchSize, definePolicy, preset, type SystemPack } from "../rules/policy-definition.ts";
+import { largestBatch } from "../rules/parameters.ts";
+import { definePolicy, preset, type SystemPack } from "../rules/policy-definition.ts";
 import { batchWithin, ExpectedWork, waysThrough } from "../rules/ways.ts";
 
 /**
@@ -60,11 +61,7 @@ const slackBatching = definePolicy({
   failsWhen:
     "Load is light: it never waits for a larger batch. Batches gain nothing on the device. A late job at the head brings a full batch, which may make those behind it late. SLOs are tight on a longer pipeline: full batches of one size then served a fifth more in our trials.",
   source: "Kannan et al., GrandSLAm, EuroSys 2019, section 5 (reconstructed).",
-  parameters: z.strictObject({
-    maxBatch: batchSize
-      .default(64)
-      .describe("jobs in a batch at most; the model's own maximum holds too"),
-  }),
+  parameters: z.strictObject({ maxBatch: largestBatch(64, "jobs in a batch at most") }),
   create: ({ maxBatch }, { system, pool, ...context }): Batching => {
     const most = Math.min(maxBatch, context.maxBatch);
     const spent = sharesSpent(system);

@@ -4,17 +4,13 @@ import type { ClusterView, Controller, Controls } from "../../engine/dispatch/co
 import type { PoolPolicies, Selection } from "../../engine/dispatch/policies.ts";
 import type { System } from "../../engine/system/system.ts";
 import { batchLimits, modelsOf } from "../rules/device-slots.ts";
+import { count, intervalS, nonNegative, positive, share } from "../rules/parameters.ts";
 import {
-  count,
   defineController,
   definePolicy,
-  intervalS,
-  nonNegative,
-  positive,
   preset,
   type SelectionContext,
   type SystemPack,
-  share,
 } from "../rules/policy-definition.ts";
 import { leastBy } from "../rules/textbook.ts";
 import { aloneUs, goalSharesUs, mostPerS } from "../rules/ways.ts";
@@ -129,10 +125,23 @@ function watchedOf(system: System, policies: readonly PoolPolicies[]): readonly 
 }
 
 function scaler(system: System, policies: readonly PoolPolicies[], settings: Settings): Controller {
-  const { headroom, downChecks, start } = settings;
+  const { headroom, downChecks, upgradeAbove, start } = settings;
   const intervalUs = Math.round(settings.intervalS * 1e6);
   const watched = watchedOf(system, policies);
   const byPool = new Map(watched.map((one) => [one.pool, one]));
+  /** More replicas of the variant, or of the fastest where those start much sooner. */
+  const grow = (one: Watched, more: number, qps: number, view: ClusterView, act: Controls) => {
+    const { pool, perS, startUs } = one;
+    const replicas = view.orderedOf(pool);
+    const room = system.pools[pool].count - replicas;
+    const fastest = one.fastest as Watched;
+    const faster = Math.ceil((qps - replicas * perS * headroom) / fastest.perS);
+    const isCheaper = more * startUs > upgradeAbove * faster * fastest.startUs;
+    if (fastest !== one && (isCheaper || room === 0)) {
+      fastest.calm = 0;
+      act.setReplicas(fastest.pool, view.orderedOf(fastest.pool) + faster);
+    } else act.setReplicas(pool, replicas + Math.min(room, more));
+  };
   const check = (one: Watched, view: ClusterView, act: Controls): void => {
     const { pool, perS } = one;
     const { waiting, running } = view.loadOf(pool);
@@ -143,7 +152,7 @@ function scaler(system: System, policies: readonly PoolPolicies[], settings: Set
     const replicas = view.orderedOf(pool);
     const more = replicasToAdd(qps, replicas, perS, headroom);
     one.calm = more === 0 && qps <= (replicas - 1) * perS ? one.calm + 1 : 0;
-    if (more > 0) grow(one, more, qps, settings, view, act);
+    if (more > 0) grow(one, more, qps, view, act);
     else if (one.calm >= downChecks && replicas > 1) {
       one.calm = 0;
       act.setReplicas(pool, replicas - 1);
@@ -166,28 +175,6 @@ function scaler(system: System, policies: readonly PoolPolicies[], settings: Set
       act.wakeAt(0, view.nowUs + intervalUs);
     },
   };
-}
-
-/** More replicas of the variant, or of the fastest where those start much sooner. */
-function grow(
-  watched: Watched,
-  more: number,
-  qps: number,
-  { headroom, upgradeAbove }: Settings,
-  view: ClusterView,
-  act: Controls,
-): void {
-  const { pool, perS, startUs } = watched;
-  const replicas = view.orderedOf(pool);
-  const room = view.system.pools[pool].count - replicas;
-  const fastest = watched.fastest as Watched;
-  const lacking = qps - replicas * perS * headroom;
-  const faster = Math.ceil(lacking / fastest.perS);
-  const isCheaper = more * startUs > upgradeAbove * faster * fastest.startUs;
-  if (fastest !== watched && (isCheaper || room === 0)) {
-    fastest.calm = 0;
-    act.setReplicas(fastest.pool, view.orderedOf(fastest.pool) + faster);
-  } else act.setReplicas(pool, replicas + Math.min(room, more));
 }
 
 const controller = defineController({

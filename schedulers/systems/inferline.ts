@@ -18,13 +18,10 @@ import type { ClusterView, Controller, Controls } from "../../engine/dispatch/co
 import { isHeld } from "../../engine/dispatch/held-chains.ts";
 import type { System } from "../../engine/system/system.ts";
 import { batchLimits } from "../rules/device-slots.ts";
+import { intervalS, nonNegative, positive, positiveInt, share } from "../rules/parameters.ts";
 import {
   type ControllerContext,
   defineController,
-  intervalS,
-  nonNegative,
-  positive,
-  positiveInt,
   preset,
   type SystemPack,
 } from "../rules/policy-definition.ts";
@@ -69,9 +66,7 @@ const parameters = z.strictObject({
         "planned replicas, those at the start, by task; default: as ratePerS needs, else 1",
       examples: [{ detect: 2 }],
     }),
-  utilization: positive(1)
-    .default(0.7)
-    .describe("planned utilisation of replicas, where replicas or rate do not say it"),
+  utilization: share(0.7, "planned utilisation of replicas, where replicas or rate do not say it"),
   maxWindowS: intervalS.default(60).describe("longest window of the default envelope, in s"),
   downAfterS: intervalS.default(15).describe("time without a change before replicas go, in s"),
   downWindowS: intervalS.default(5).describe("window that the rate is counted in to go down, in s"),
@@ -142,7 +137,7 @@ class Tuner implements Controller {
   #arrivals = 0;
   readonly #recent: number[] = [];
   /** Replicas of each tuned pool, by the last change. */
-  readonly #wanted: number[];
+  #wanted: readonly number[];
   #hasArrived = false;
   #hasChanged = false;
   #changedUs = 0;
@@ -171,7 +166,7 @@ class Tuner implements Controller {
   begin({ nowUs }: ClusterView, act: Controls): void {
     this.#changedUs = nowUs;
     this.#order(act);
-    this.#countOn(nowUs, act);
+    act.wakeAt(0, nowUs + this.#parameters.downWindowS * 1e6);
   }
 
   decide({ nowUs }: ClusterView, act: Controls): void {
@@ -183,12 +178,7 @@ class Tuner implements Controller {
     const rate = this.#exceeding(nowUs);
     if (rate <= this.#orderedFor) return;
     this.#orderedFor = rate;
-    const needed = this.#tuned.map(({ most, upPerUs }) => Math.min(most, whole(rate * upPerUs)));
-    this.#change(
-      needed.map((replicas, i) => Math.max(replicas, this.#wanted[i])),
-      nowUs,
-      act,
-    );
+    this.#change(nowUs, act, ({ upPerUs }, now) => Math.max(now, whole(rate * upPerUs)));
   }
 
   woken(_timer: number, { nowUs }: ClusterView, act: Controls): void {
@@ -198,31 +188,23 @@ class Tuner implements Controller {
     if (this.#recent.length > Math.max(1, Math.round(downLookBackS / downWindowS))) {
       this.#recent.shift();
     }
-    this.#countOn(nowUs, act);
+    act.wakeAt(0, nowUs + downWindowS * 1e6);
     this.#order(act);
     if (nowUs - this.#changedUs < downAfterS * 1e6) return;
     const rate = Math.max(...this.#recent) / (downWindowS * 1e6);
     const exceeding = this.#exceeding(nowUs);
-    const needed = this.#tuned.map(({ most, upPerUs, downPerUs }) =>
+    const isLess = this.#change(nowUs, act, ({ upPerUs, downPerUs }, now) =>
       // Without the second the next arrival would order them again.
-      Math.min(most, whole(Math.max(rate * downPerUs, exceeding * upPerUs))),
-    );
-    const isLess = this.#change(
-      needed.map((replicas, i) => Math.min(replicas, this.#wanted[i])),
-      nowUs,
-      act,
+      Math.min(now, whole(Math.max(rate * downPerUs, exceeding * upPerUs))),
     );
     if (isLess) this.#orderedFor = 0;
   }
 
-  #countOn(nowUs: number, act: Controls): void {
-    act.wakeAt(0, nowUs + this.#parameters.downWindowS * 1e6);
-  }
-
-  /** Whether these are other numbers than before. */
-  #change(replicas: readonly number[], nowUs: number, act: Controls): boolean {
-    if (replicas.every((count, i) => count === this.#wanted[i])) return false;
-    for (const [i, count] of replicas.entries()) this.#wanted[i] = count;
+  /** New numbers, each for a pool and its number now; whether any differs from before. */
+  #change(nowUs: number, act: Controls, next: (one: TunedPool, now: number) => number): boolean {
+    const before = this.#wanted;
+    this.#wanted = this.#tuned.map((one, i) => Math.min(one.most, next(one, before[i])));
+    if (this.#wanted.every((count, i) => count === before[i])) return false;
     this.#changedUs = nowUs;
     this.#order(act);
     return true;
@@ -235,11 +217,10 @@ class Tuner implements Controller {
   /** The largest rate of those that exceed the plan, requests per µs; 0: none does. */
   #exceeding(nowUs: number): number {
     const counts = this.#counts.at(nowUs);
-    return this.#windows.reduce(
-      (most, { lengthUs, planned }, i) =>
-        counts[i] > planned ? Math.max(most, counts[i] / lengthUs) : most,
-      0,
+    const rates = this.#windows.map(({ lengthUs, planned }, i) =>
+      counts[i] > planned ? counts[i] / lengthUs : 0,
     );
+    return Math.max(0, ...rates);
   }
 }
 

@@ -21,21 +21,16 @@ import type {
 } from "../../engine/dispatch/controller.ts";
 import type { Batching } from "../../engine/dispatch/policies.ts";
 import { batchLimits, isIdle, placeablePools } from "../rules/device-slots.ts";
+import { nonNegative, within } from "../rules/parameters.ts";
 import {
   type ControllerContext,
   defineController,
-  nonNegative,
   preset,
   type SystemPack,
 } from "../rules/policy-definition.ts";
 
 const parameters = z.strictObject({
-  recheckMs: z
-    .number()
-    .min(0.001)
-    .max(1e12)
-    .default(1000)
-    .describe("from a look that left jobs listed to the next, in ms"),
+  recheckMs: within(0.001, 1e12, 1000, "from a look that left jobs listed to the next, in ms"),
   ended: z
     .record(z.string(), z.enum(["kept", "deleted"]))
     .default({})

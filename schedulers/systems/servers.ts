@@ -2,14 +2,8 @@
 import { z } from "zod";
 import type { Scaling } from "../../engine/dispatch/policies.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
-import {
-  amount,
-  definePolicy,
-  nonNegative,
-  positive,
-  preset,
-  type SystemPack,
-} from "../rules/policy-definition.ts";
+import { amount, nonNegative, positive } from "../rules/parameters.ts";
+import { definePolicy, preset, type SystemPack } from "../rules/policy-definition.ts";
 import { boundsOf, scalingBounds } from "../rules/scaling.ts";
 
 const { downWindowS: _, ...bounds } = scalingBounds({ intervalS: 10, downWindowS: 0 });
@@ -46,6 +40,13 @@ const ongoingRequests = definePolicy({
     /** Since when more (1) or fewer (−1) replicas are wanted. */
     let direction = 0;
     let sinceUs = 0;
+    const wantedOf = (jobs: number, ready: number): number => {
+      const missing = jobs / target - ready;
+      const wanted = Math.ceil(ready + missing * (missing > 0 ? upFactor : downFactor));
+      // A small factor would keep the last surplus replicas for ever.
+      const isStuck = wanted === ready && Math.ceil(jobs / target) < ready;
+      return isStuck ? ready - 1 : Math.max(0, wanted);
+    };
     return {
       ...boundsOf({ ...own, downWindowS: 0 }),
       replicas: ({ nowUs, jobsMean, ready, ordered }) => {
@@ -53,7 +54,7 @@ const ongoingRequests = definePolicy({
         if (recent.length > count) recent.shift();
         const jobs = meanOf(recent);
         if (ready === 0) return jobs > 0 ? Math.max(ordered, Math.ceil(upFactor)) : ordered;
-        const wanted = wantedReplicas(jobs, target, ready, upFactor, downFactor);
+        const wanted = wantedOf(jobs, ready);
         const now = Math.sign(wanted - ordered);
         if (now !== direction) {
           direction = now;
@@ -67,20 +68,6 @@ const ongoingRequests = definePolicy({
     };
   },
 });
-
-function wantedReplicas(
-  jobs: number,
-  target: number,
-  ready: number,
-  upFactor: number,
-  downFactor: number,
-): number {
-  const missing = jobs / target - ready;
-  const wanted = Math.ceil(ready + missing * (missing > 0 ? upFactor : downFactor));
-  // A small factor would keep the last surplus replicas for ever.
-  const isStuck = wanted === ready && Math.ceil(jobs / target) < ready;
-  return isStuck ? ready - 1 : Math.max(0, wanted);
-}
 
 export const servers: SystemPack = {
   policies: { scaling: [ongoingRequests] },

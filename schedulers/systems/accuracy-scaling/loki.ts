@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { JobView } from "../../../engine/dispatch/controller.ts";
 import type { Batching, Selection, VariantsView } from "../../../engine/dispatch/policies.ts";
 import { placeablePools } from "../../rules/device-slots.ts";
+import { flag } from "../../rules/parameters.ts";
 import {
   defineController,
   definePolicy,
@@ -25,7 +26,7 @@ const mostAccurateFirst = definePolicy({
     "Ahmad et al., Loki, HPDC 2024 (MostAccurateFirst routing and opportunistic rerouting); capacity left is read from queues here, not from a table of the last epoch (reconstructed).",
   parameters: z.strictObject({
     shareOfGoal,
-    reroutes: z.boolean().default(true).describe("whether late jobs get faster variants"),
+    reroutes: flag("whether late jobs get faster variants"),
   }),
   create: ({ shareOfGoal, reroutes }, { system }: SelectionContext): Selection => {
     const budgets = goalSharesUs(system, shareOfGoal);

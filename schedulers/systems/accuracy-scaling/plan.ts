@@ -32,16 +32,12 @@ export function planFor({ program: whole, saves, mostNodes }: PlanProblem): read
   for (let factor = 1; solution.kind === "infeasible" && share > 0; ) {
     factor += factor > 1.5 ? 0.1 * factor : 0.05;
     if (factor * share < 1) continue;
-    program = { ...whole, tasks: whole.tasks.map((task) => scaledDown(task, factor)) };
+    const tasks = whole.tasks.map((task) => ({ ...task, demandPerS: task.demandPerS / factor }));
+    program = { ...whole, tasks };
     solution = mostAccurate(program, mostNodes);
   }
   return solution.kind === "found" ? withSurplus(program, solution.counts).flat() : [];
 }
-
-const scaledDown = (task: Program["tasks"][number], factor: number): Program["tasks"][number] => ({
-  ...task,
-  demandPerS: task.demandPerS / factor,
-});
 
 /** Devices that the plan leaves go to the most accurate variants of the tasks with least to spare. */
 function withSurplus({ tasks, devices, kinds, room }: Program, counts: Counts): Counts {

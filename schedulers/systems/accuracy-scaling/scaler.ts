@@ -19,7 +19,8 @@ import {
   positive,
   positiveInt,
   share,
-} from "../../rules/policy-definition.ts";
+  within,
+} from "../../rules/parameters.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, goalSharesUs } from "../../rules/ways.ts";
 import type { PlanProblem } from "./plan.ts";
@@ -37,21 +38,11 @@ export const parametersOf = (usual: { readonly epochS: number; readonly solveMs:
         "time that a solver takes: a plan takes effect so much after its epoch, or once it is found, in ms",
       ),
     newest: share(0.5, "weight of the newest epoch in the moving average of the demand"),
-    headroom: z
-      .number()
-      .min(1)
-      .max(10)
-      .default(1.05)
-      .describe("the plan serves so many times the expected demand"),
+    headroom: within(1, 10, 1.05, "the plan serves so many times the expected demand"),
     startPerS: positive(1e9)
       .default(1)
       .describe("requests per s of each pipeline that are expected before the first epoch"),
-    shareOfGoal: z
-      .number()
-      .min(0.01)
-      .max(1)
-      .default(0.5)
-      .describe("share of the SLO for service; batches must fit it"),
+    shareOfGoal: within(0.01, 1, 0.5, "share of the SLO for service; batches must fit it"),
     devices: positiveInt(100_000)
       .optional()
       .describe("replicas that are on at once; default: one for each device slot"),
@@ -189,7 +180,8 @@ export class AccuracyScaler implements Controller {
     const tasks = this.#groups.map((options, i) => ({ demandPerS: demand[i], options }));
     const { nodes, resources } = this.#system;
     const room = resources.map((_, r) => nodes.reduce((sum, node) => sum + node.resources[r], 0));
-    const kinds = tally(this.#kindOf.values());
+    const byKind = grouped(this.#kindOf.values(), (kind) => kind);
+    const kinds = Object.fromEntries([...byKind].map(([kind, { length }]) => [kind, length]));
     const program: Program = { tasks, pipelines, devices: this.#devices, kinds, room };
     const problem: PlanProblem = { program, saves: this.#saves, mostNodes };
     this.#isAsking = true;
@@ -274,11 +266,6 @@ function kindsOfSlots({ replicas }: System, members: readonly number[]): Map<num
     return [slot, [...new Set(times)].sort().join(" ")];
   });
   return new Map(kinds);
-}
-
-function tally(kinds: Iterable<string>): Readonly<Record<string, number>> {
-  const all = [...grouped(kinds, (kind) => kind)];
-  return Object.fromEntries(all.map(([kind, { length }]) => [kind, length]));
 }
 
 /** The most accurate first, and the fastest; without those that cannot meet their share of the goal, unless none can. */

@@ -1,6 +1,7 @@
 /** Batches within a task's share of its SLO, of which Proteus and Loki keep the rest for waiting. */
 import { z } from "zod";
-import { batchSize, type PolicyContext } from "../../rules/policy-definition.ts";
+import { largestBatch } from "../../rules/parameters.ts";
+import type { PolicyContext } from "../../rules/policy-definition.ts";
 import { batchWithin, goalSharesUs } from "../../rules/ways.ts";
 
 export const shareOfGoal = z
@@ -9,9 +10,7 @@ export const shareOfGoal = z
   .max(1)
   .default(0.5)
   .describe("share of the SLO for service, split over the tasks; the rest is for waiting");
-export const maxBatch = batchSize
-  .default(64)
-  .describe("the most jobs of a batch; the model's own maximum holds too");
+export const maxBatch = largestBatch(64, "the most jobs of a batch");
 
 /** By replica of a pool: the largest batch whose expected time is within the task's share of the goal; at least 1. */
 export function largestOf(

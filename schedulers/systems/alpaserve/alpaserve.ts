@@ -25,13 +25,10 @@ const batching = { policy: "size-or-timeout", maxBatch: 8, waitMs: 0 } as const;
 export const alpaserve: SystemPack = {
   policies: { controller: [selectiveReplication, controller] },
   presets: {
-    "selective-replication": preset(
-      "models placed on devices by simulating recent requests; in time or dropped",
-      { batching, controller: "selective-replication" },
-    ),
-    alpaserve: preset(
-      "groups of devices serve models as pipelines: the shortest queue, in time or dropped",
-      { batching, controller: "alpaserve" },
-    ),
+    "selective-replication": preset(selectiveReplication.summary, {
+      batching,
+      controller: "selective-replication",
+    }),
+    alpaserve: preset(controller.summary, { batching, controller: "alpaserve" }),
   },
 };

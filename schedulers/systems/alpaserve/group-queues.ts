@@ -31,6 +31,9 @@ export interface DeviceGroup extends SlotReplicas {
   freeUs: readonly number[];
 }
 
+/** Whether the model of a pool is in a group's memory. */
+type IsReady = (view: ClusterView, group: DeviceGroup, pool: number) => boolean;
+
 export class GroupQueues implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
@@ -41,13 +44,9 @@ export class GroupQueues implements Controller {
   readonly #limits: readonly number[];
   /** By pipeline and task: expected time of the tasks that have to follow. */
   readonly #restUs: readonly Float64Array[];
-  readonly #isReady: (view: ClusterView, group: DeviceGroup, pool: number) => boolean;
+  readonly #isReady: IsReady;
 
-  /** `isReady`: whether the model of a pool is in a group's memory. */
-  constructor(
-    { system, pools }: ControllerContext,
-    isReady: (view: ClusterView, group: DeviceGroup, pool: number) => boolean = () => true,
-  ) {
+  constructor({ system, pools }: ControllerContext, isReady: IsReady = () => true) {
     this.#isReady = isReady;
     this.pools = placeablePools(system);
     this.#limits = batchLimits(system, pools);
@@ -120,10 +119,8 @@ export class GroupQueues implements Controller {
     }
     group.freeUs = passageOf(view, group, replica, batch.length);
     this.#jobs.leave(batch);
-    act.start(
-      replica,
-      batch.map(({ job }) => job),
-    );
+    const jobs = batch.map(({ job }) => job);
+    act.start(replica, jobs);
   }
 }
 

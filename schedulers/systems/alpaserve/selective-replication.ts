@@ -13,12 +13,8 @@ import type {
 } from "../../../engine/dispatch/controller.ts";
 import type { System } from "../../../engine/system/system.ts";
 import { modelsOf } from "../../rules/device-slots.ts";
-import {
-  type ControllerContext,
-  count,
-  defineController,
-  seconds,
-} from "../../rules/policy-definition.ts";
+import { count, seconds } from "../../rules/parameters.ts";
+import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
 import { type DeviceGroup, GroupQueues } from "./group-queues.ts";
 import {

@@ -1,7 +1,8 @@
 /** Clients that turn away from a crowd. */
 import { z } from "zod";
 import type { Admission } from "../../../engine/dispatch/policies.ts";
-import { amount, definePolicy } from "../../rules/policy-definition.ts";
+import { amount } from "../../rules/parameters.ts";
+import { definePolicy } from "../../rules/policy-definition.ts";
 
 export const balking = definePolicy({
   name: "balking",

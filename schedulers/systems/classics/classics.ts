@@ -23,12 +23,8 @@ export const classics: SystemPack = {
       ordering: "least-remaining",
     }),
     "least-slack": preset("one central queue, least slack first", { ordering: "least-slack" }),
-    "join-idle-queue": preset("an idle replica, else one at random", {
-      routing: "join-idle-queue",
-    }),
-    "weighted-round-robin": preset("replicas in turn, the faster ones more often", {
-      routing: "weighted-round-robin",
-    }),
+    "join-idle-queue": preset(joinIdleQueue.summary, { routing: "join-idle-queue" }),
+    "weighted-round-robin": preset(weightedRoundRobin.summary, { routing: "weighted-round-robin" }),
     "weighted-fair": preset("one central queue, pipelines share it by weight", {
       ordering: "weighted-fair",
     }),

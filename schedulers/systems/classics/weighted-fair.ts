@@ -2,7 +2,8 @@
 import { z } from "zod";
 import type { JobView } from "../../../engine/dispatch/controller.ts";
 import type { Ordering } from "../../../engine/dispatch/policies.ts";
-import { definePolicy, namedWeights, positive } from "../../rules/policy-definition.ts";
+import { positive } from "../../rules/parameters.ts";
+import { definePolicy, namedWeights } from "../../rules/policy-definition.ts";
 import { ExpectedWork } from "../../rules/ways.ts";
 
 export const weightedFair = definePolicy({

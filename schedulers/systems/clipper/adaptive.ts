@@ -1,7 +1,8 @@
 /** Clipper's adaptive batching: each replica finds its largest batch from the latencies of those before. */
 import { z } from "zod";
 import type { GroupBatching } from "../../../engine/dispatch/policies.ts";
-import { batchSize, definePolicy, ms, positive } from "../../rules/policy-definition.ts";
+import { batchSize, largestBatch, ms, positive, within } from "../../rules/parameters.ts";
+import { definePolicy } from "../../rules/policy-definition.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
 import { Aimd, type BatchLimit, type LimitBounds } from "./aimd.ts";
 import { QuantileRegression } from "./quantile-regression.ts";
@@ -20,9 +21,7 @@ export const adaptive = definePolicy({
       .enum(["aimd", "quantile-regression"])
       .default("aimd")
       .describe("how a replica finds its limit"),
-    maxBatch: batchSize
-      .default(64)
-      .describe("no limit grows beyond this; the model's own maximum holds too"),
+    maxBatch: largestBatch(64, "no limit grows beyond this"),
     sloMs: positive(1e12)
       .optional()
       .describe(
@@ -35,12 +34,7 @@ export const adaptive = definePolicy({
       .lt(1)
       .default(0.9)
       .describe("AIMD: the limit is multiplied by this after a late batch"),
-    quantile: z
-      .number()
-      .min(0.5)
-      .max(1)
-      .default(0.99)
-      .describe("quantile regression: share of batches to be in time"),
+    quantile: within(0.5, 1, 0.99, "quantile regression: share of batches to be in time"),
     waitMs: ms(2, "longest wait of a smaller batch's oldest job", 1e12),
   }),
   create: (

@@ -1,6 +1,7 @@
 /** ε-greedy: the variant with the least losses, and now and then any. */
 import { z } from "zod";
 import type { RandomStream } from "../../../engine/random/stream.ts";
+import { within } from "../../rules/parameters.ts";
 import { definePolicy, type SelectionContext } from "../../rules/policy-definition.ts";
 import { FEEDBACK, learning, type Selector } from "./selection.ts";
 
@@ -44,7 +45,7 @@ export const epsilonGreedy = definePolicy({
     "Variants are alike and many: it goes on exploring with ε. Accuracies change: the mean over all time follows slowly.",
   source: "Clipper's code (ucbrise/clipper, selection policies), with its ε.",
   parameters: z.strictObject({
-    epsilon: z.number().min(0).max(1).default(0.1).describe("share of choices that explore"),
+    epsilon: within(0, 1, 0.1, "share of choices that explore"),
   }),
   create: ({ epsilon }, context: SelectionContext) => learning(new EpsilonGreedy(epsilon), context),
 });

@@ -10,7 +10,8 @@ import { z } from "zod";
 import type { Selection } from "../../../engine/dispatch/policies.ts";
 import { exponentiate } from "../../../engine/random/elementary-functions.ts";
 import type { RandomStream } from "../../../engine/random/stream.ts";
-import { amount, definePolicy, type SelectionContext } from "../../rules/policy-definition.ts";
+import { amount } from "../../rules/parameters.ts";
+import { definePolicy, type SelectionContext } from "../../rules/policy-definition.ts";
 import { FEEDBACK, learning, readyOf, type Selector } from "./selection.ts";
 
 /** Smaller differences of logarithms make no chance in any run. */

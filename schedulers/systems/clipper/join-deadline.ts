@@ -3,7 +3,8 @@ import { z } from "zod";
 import { EventHeap } from "../../../engine/basics/priority-queues.ts";
 import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
 import type { System } from "../../../engine/system/system.ts";
-import { defineController, share } from "../../rules/policy-definition.ts";
+import { share } from "../../rules/parameters.ts";
+import { defineController } from "../../rules/policy-definition.ts";
 
 interface Due {
   readonly atUs: number;

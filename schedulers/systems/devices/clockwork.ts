@@ -4,7 +4,9 @@
  *
  *   INFER   to each device, up to `aheadMs` before it is free: of the strategies, one of each model, that which has to
  *           start first; it is the largest batch that makes its earliest deadline, and has a window to start in
- *   LOAD    to each device, one at a time: the model of the highest priority, the demand for it that no device serves
+ *   LOAD    to each device, one at a time: the model m of the highest priority p_m, the demand that no device serves
+ *
+ * Source: Gujarati et al., Clockwork, OSDI 2020, sections 4 and 5; p_m: section 5.3; strategies: controller/infer5.
  */
 import { z } from "zod";
 import type {
@@ -14,25 +16,21 @@ import type {
   Controls,
   Residency,
 } from "../../../engine/dispatch/controller.ts";
-import { sumOf } from "../../../engine/statistics/estimate.ts";
-import { DeviceMemory } from "../../rules/device-memory.ts";
+import { DeviceMemory, loadableModels } from "../../rules/device-memory.ts";
 import {
   batchLimits,
   idleOf,
+  modelsOf,
   placeablePools,
   type SlotReplicas,
   slotsOf,
 } from "../../rules/device-slots.ts";
+import { batchSize, count, ms, positive, seconds } from "../../rules/parameters.ts";
 import {
-  batchSize,
   type ControllerContext,
-  count,
   defineController,
-  ms,
-  positive,
   preset,
   type SystemPack,
-  seconds,
 } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { oneWayUs, shortestSlosUs } from "../../rules/ways.ts";
@@ -60,14 +58,17 @@ const USUAL_SHARE = 0.25;
 const USUAL_GOAL_US = 100_000;
 /** An action is on its way for so long at most. */
 const LEAST_WINDOW_US = 1000;
+const NEVER = Number.POSITIVE_INFINITY;
 
+/** A GPU g of the paper. */
 interface Device extends SlotReplicas {
-  /** Actions that it has not answered yet, in order of sending. */
-  inFlight: { readonly replica: number; readonly sentUs: number; readonly estimateUs: number }[];
+  readonly memory: DeviceMemory;
+  /** By replica with an action that is not answered yet, in order of sending: its estimate. */
+  readonly sent: Map<number, number>;
   /** When its last action ended. */
   lastEndUs: number;
   /** By pool and size: the last measured times. */
-  readonly measured: Map<string, { readonly atUs: number; readonly tookUs: number }[]>;
+  readonly measured: Map<string, readonly { readonly atUs: number; readonly tookUs: number }[]>;
 }
 
 class Clockwork implements Controller {
@@ -78,29 +79,32 @@ class Clockwork implements Controller {
   readonly loads: boolean;
   readonly windows = true;
   readonly #given: z.infer<typeof parameters>;
+  readonly #devices: readonly Device[];
+  /** Pools whose models are loaded. */
+  readonly #loaded: readonly number[];
   /** By pool: batch sizes, descending to 1, and the longest time of a batch of more than one. */
   readonly #sizes: readonly (readonly number[])[];
   readonly #mostUs: readonly number[];
-  readonly #devices: readonly Device[];
-  readonly #memory: DeviceMemory;
   /** By replica. */
   readonly #oneWayUs: readonly number[];
 
   constructor({ system, pools }: ControllerContext, given: z.infer<typeof parameters>) {
-    this.pools = placeablePools(system);
+    const modelOf = modelsOf(system);
+    const loadable = loadableModels(system);
     this.#given = given;
+    this.pools = placeablePools(system);
+    this.loads = loadable.size > 0;
+    this.#loaded = this.pools.filter((pool) => loadable.has(modelOf[pool]));
+    this.#devices = slotsOf(system, this.pools).map((slot) => {
+      const unused = { sent: new Map(), lastEndUs: Number.NEGATIVE_INFINITY, measured: new Map() };
+      return { ...slot, ...unused, memory: new DeviceMemory(system, modelOf, slot) };
+    });
     this.#sizes = batchLimits(system, pools).map((limit) =>
       [...new Set([...given.sizes, 1])].filter((size) => size <= limit).sort((a, b) => b - a),
     );
     this.#mostUs = shortestSlosUs(system).map((sloUs) =>
       given.maxBatchMs === undefined ? USUAL_SHARE * sloUs : given.maxBatchMs * 1000,
     );
-    const unused = { inFlight: [], lastEndUs: Number.NEGATIVE_INFINITY };
-    this.#devices = slotsOf(system, this.pools).map((slot) => {
-      return { ...slot, ...unused, measured: new Map() };
-    });
-    this.#memory = new DeviceMemory(system, this.#devices);
-    this.loads = this.#memory.manages;
     this.#oneWayUs = oneWayUs(system);
   }
 
@@ -108,11 +112,7 @@ class Clockwork implements Controller {
   begin(view: ClusterView): void {
     for (const device of this.#devices) {
       for (const replica of device.replicas.filter((one) => view.running(one) > 0)) {
-        const estimateUs = view.expectedUs(replica, view.running(replica));
-        device.inFlight = [
-          ...device.inFlight,
-          { replica, sentUs: view.startedUs(replica), estimateUs },
-        ];
+        device.sent.set(replica, view.expectedUs(replica, view.running(replica)));
       }
     }
   }
@@ -120,19 +120,19 @@ class Clockwork implements Controller {
   finished({ replica, pool, size, startedUs, nowUs, fate }: BatchEnd): void {
     const device = this.#devices.find(({ replicas }) => replicas.includes(replica));
     if (device === undefined) return;
-    device.inFlight = device.inFlight.filter((action) => action.replica !== replica);
+    device.sent.delete(replica);
     if (fate !== "ran") return;
-    this.#memory.used(device.slot, pool, nowUs);
+    device.memory.used(pool, nowUs);
     const key = `${pool}/${size}`;
-    const times = device.measured.get(key) ?? [];
     // An action that was sent ahead ran from the end of the one before it.
-    times.push({ atUs: nowUs, tookUs: nowUs - Math.max(startedUs, device.lastEndUs) });
+    const time = { atUs: nowUs, tookUs: nowUs - Math.max(startedUs, device.lastEndUs) };
+    const times = [...(device.measured.get(key) ?? []), time];
     device.measured.set(key, times.slice(-this.#given.measurements));
     device.lastEndUs = nowUs;
   }
 
   residency(slot: number, model: number, state: Residency, nowUs: number): void {
-    this.#memory.heard(slot, model, state, nowUs);
+    this.#devices.find((one) => one.slot === slot)?.memory.heard(model, state, nowUs);
   }
 
   woken(_timer: number, view: ClusterView, act: Controls): void {
@@ -140,11 +140,15 @@ class Clockwork implements Controller {
   }
 
   decide(view: ClusterView, act: Controls): void {
-    const loadUs = this.#memory.load(view, act, () => this.#priorities(view));
+    const loadsOne = (): boolean => {
+      const priorities = this.#priorities(view);
+      return this.#devices.some(({ memory }) => memory.load(view, act, priorities));
+    };
+    while (this.loads && loadsOne());
     for (const pool of this.pools) this.#dropHopeless(view, act, pool);
     const wakesUs = [
-      loadUs,
       ...this.#devices.map((device) => this.#infer(view, act, device)),
+      ...this.#devices.map(({ memory }) => (memory.retryUs > view.nowUs ? memory.retryUs : NEVER)),
       // The next job of a pool is hopeless then, whatever devices do until then.
       ...this.pools.map((pool) => this.#dueUs(view, pool) + 1),
     ];
@@ -154,28 +158,29 @@ class Clockwork implements Controller {
   /** Sends actions to a device as far ahead as it may; when to look again. */
   #infer(view: ClusterView, act: Controls, device: Device): number {
     const { nowUs } = view;
-    const aheadUs = this.#given.aheadMs * 1000;
+    const { aheadMs, slackMs } = this.#given;
     for (;;) {
+      const [first] = device.sent;
       const freeUs = this.#freeUs(view, device);
       const strategies = [...device.members.keys()].flatMap(
         (pool) => this.#strategy(view, device, pool, freeUs) ?? [],
       );
       // Without deadlines, that of the first pool of the system's order.
       const best = leastBy(strategies, ({ startByUs }) => startByUs);
-      if (best === undefined) return Number.POSITIVE_INFINITY;
-      if (device.inFlight.length > 0 && freeUs > nowUs + aheadUs) {
-        const [{ sentUs, estimateUs }] = device.inFlight;
+      if (best === undefined) return NEVER;
+      if (first !== undefined && freeUs > nowUs + aheadMs * 1000) {
         // Where the first action is overdue, only its end tells when the device is free.
-        const isOverdue = Math.max(sentUs, device.lastEndUs) + estimateUs <= nowUs;
-        return isOverdue ? Number.POSITIVE_INFINITY : freeUs - aheadUs;
+        const startUs = Math.max(view.startedUs(first[0]), device.lastEndUs);
+        const isOverdue = startUs + first[1] <= nowUs;
+        return isOverdue ? NEVER : freeUs - aheadMs * 1000;
       }
       // A worker without windows would start it beside the one that runs.
-      if (device.inFlight.length > 0 && !act.hasWindows) return Number.POSITIVE_INFINITY;
+      if (first !== undefined && !act.hasWindows) return NEVER;
       const { pool, replica, size, estimateUs, startByUs } = best;
-      device.inFlight = [...device.inFlight, { replica, sentUs: nowUs, estimateUs }];
-      this.#memory.used(device.slot, pool, nowUs);
+      device.sent.set(replica, estimateUs);
+      device.memory.used(pool, nowUs);
       // The latest start is the published one, or that which still meets the deadline if that comes first.
-      const latestUs = Math.max(nowUs + LEAST_WINDOW_US, freeUs) + this.#given.slackMs * 1000;
+      const latestUs = Math.max(nowUs + LEAST_WINDOW_US, freeUs) + slackMs * 1000;
       const fromReceiptUs = Math.min(latestUs, startByUs) - nowUs - this.#oneWayUs[replica];
       // Work goes on early where the device is free early.
       const window = { earliestUs: 0, latestUs: Math.max(0, Math.floor(fromReceiptUs)) };
@@ -185,10 +190,10 @@ class Clockwork implements Controller {
 
   /** The largest batch of a pool that makes its earliest deadline on this device, and when it has to start at the latest. */
   #strategy(view: ClusterView, device: Device, pool: number, freeUs: number) {
-    const { length } = view.queue(pool);
-    if (length === 0 || this.#memory.stateOf(view, device.slot, pool) !== "resident") return;
     const replica = idleOf(view, device.members.get(pool) ?? []);
-    if (replica === undefined) return;
+    const { length } = view.queue(pool);
+    if (replica === undefined || length === 0) return;
+    if (device.memory.stateOf(view, pool) !== "resident") return;
     for (const size of this.#sizes[pool].filter((one) => one <= length)) {
       const estimateUs = this.#estimateUs(view, device, replica, size);
       const startByUs = this.#dueUs(view, pool) - estimateUs;
@@ -202,11 +207,10 @@ class Clockwork implements Controller {
   #dropHopeless(view: ClusterView, act: Controls, pool: number): void {
     if (view.queue(pool).length === 0) return;
     const up = this.#devices.filter(({ members }) => members.get(pool)?.some((r) => view.isUp(r)));
-    const holders = up.filter(({ slot }) => this.#memory.stateOf(view, slot, pool) !== "absent");
+    const holders = up.filter(({ memory }) => memory.stateOf(view, pool) !== "absent");
     const endsUs = (holders.length > 0 ? holders : up).map((device) => {
       const [replica] = device.members.get(pool) as readonly number[];
-      const readyUs = this.#memory.readyUs(view, device.slot, pool);
-      const startUs = Math.max(this.#freeUs(view, device), readyUs);
+      const startUs = Math.max(this.#freeUs(view, device), device.memory.readyUs(view, pool));
       return startUs + this.#estimateUs(view, device, replica, 1);
     });
     // Where no device is up, one may come back at once.
@@ -214,28 +218,27 @@ class Clockwork implements Controller {
     while (this.#dueUs(view, pool) < soonestUs) act.drop(view.queue(pool).next.job);
   }
 
-  /** When the next job of a pool has to be done; Infinity where none waits. */
+  /** When the next job of a pool has to be done; never where none waits. */
   #dueUs(view: ClusterView, pool: number): number {
     const queue = view.queue(pool);
-    if (queue.length === 0) return Number.POSITIVE_INFINITY;
-    return queue.next.deadlineUs - this.#given.bufferMs * 1000;
+    return queue.length === 0 ? NEVER : queue.next.deadlineUs - this.#given.bufferMs * 1000;
   }
 
   #estimateUs(view: ClusterView, { measured }: Device, replica: number, size: number): number {
     const { pool } = view.system.replicas[replica];
     const sinceUs = view.nowUs - this.#given.forgetS * 1e6;
-    const times = measured.get(`${pool}/${size}`) ?? [];
-    const most = Math.max(0, ...times.map(({ atUs, tookUs }) => (atUs < sinceUs ? 0 : tookUs)));
-    return most > 0 ? most : view.expectedUs(replica, size);
+    const times = (measured.get(`${pool}/${size}`) ?? []).filter(({ atUs }) => atUs >= sinceUs);
+    const mostUs = Math.max(0, ...times.map(({ tookUs }) => tookUs));
+    return mostUs > 0 ? mostUs : view.expectedUs(replica, size);
   }
 
   /** When all that was sent to a device is expected to be done; now where that is overdue. */
-  #freeUs({ nowUs }: ClusterView, { inFlight, lastEndUs }: Device): number {
+  #freeUs(view: ClusterView, { sent, lastEndUs }: Device): number {
     let freeUs = lastEndUs;
-    for (const { sentUs, estimateUs } of inFlight) {
-      freeUs = Math.max(nowUs, Math.max(freeUs, sentUs) + estimateUs);
+    for (const [replica, estimateUs] of sent) {
+      freeUs = Math.max(view.nowUs, Math.max(freeUs, view.startedUs(replica)) + estimateUs);
     }
-    return Math.max(nowUs, freeUs);
+    return Math.max(view.nowUs, freeUs);
   }
 
   /**
@@ -243,19 +246,19 @@ class Clockwork implements Controller {
    * model; where all these parts sum to l_g, the device serves a_mg as far as it can.
    */
   #priorities(view: ClusterView): ReadonlyMap<number, number> {
-    const demands = this.#memory.pools.map((pool) => {
+    const l = new Map<Device, number>();
+    const demands = this.#loaded.map((pool) => {
       const d = demandOf(view, pool);
       const on = this.#devices.filter(
-        ({ slot, members }) =>
-          members.has(pool) && this.#memory.stateOf(view, slot, pool) !== "absent",
+        ({ members, memory }) => members.has(pool) && memory.stateOf(view, pool) !== "absent",
       );
-      return { pool, d, on, a: d / on.length };
+      const a = d / on.length;
+      for (const g of on) l.set(g, (l.get(g) ?? 0) + a);
+      return { pool, d, on, a };
     });
-    const l = (device: Device): number =>
-      sumOf(demands.flatMap(({ on, a }) => (on.includes(device) ? [a] : [])));
-    const servedShare = new Map(this.#devices.map((one) => [one, Math.min(1, 1 / l(one))]));
+    const served = (g: Device): number => Math.min(1, 1 / (l.get(g) as number));
     const priorities = demands.map(({ pool, d, on, a }): [number, number] => {
-      const p = on.reduce((left, device) => left - a * (servedShare.get(device) ?? 0), d);
+      const p = on.reduce((left, g) => left - a * served(g), d);
       return [pool, p > 1e-9 ? p : 0];
     });
     return new Map(priorities);

@@ -25,15 +25,13 @@ import {
   type SlotReplicas,
   slotsOf,
 } from "../../rules/device-slots.ts";
+import { intervalS, positive, seconds } from "../../rules/parameters.ts";
 import { PlacedJobs } from "../../rules/placed-jobs.ts";
 import {
   type ControllerContext,
   defineController,
-  intervalS,
-  positive,
   preset,
   type SystemPack,
-  seconds,
 } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
 import { visitsPerRequest, waysThrough } from "../../rules/ways.ts";
@@ -287,19 +285,13 @@ class DutyCycles implements Controller {
 
   /** Full batches of these pools in turn, beside those that the device serves already. */
   #serveFully(device: Device, pools: readonly number[]): void {
-    const batches = new Map(pools.map((pool) => [pool, this.#fullBatch(device, pool)]));
-    const { replicas } = this.#system;
-    const all = [
-      ...device.backends.values(),
-      ...[...batches].map(([pool, batch]) => ({ pool, batch })),
-    ];
-    const roundUs = sumOf(
-      all.map(({ pool, batch }) => {
-        const [replica] = device.members.get(pool) as readonly number[];
-        return replicas[replica].service.meanUs[batch];
-      }),
-    );
-    for (const [pool, batch] of batches) {
+    const own = pools.map((pool) => ({ pool, batch: this.#fullBatch(device, pool) }));
+    const timesUs = [...device.backends.values(), ...own].map(({ pool, batch }) => {
+      const [replica] = device.members.get(pool) as readonly number[];
+      return this.#system.replicas[replica].service.meanUs[batch];
+    });
+    const roundUs = sumOf(timesUs);
+    for (const { pool, batch } of own) {
       const ratePerS = (batch * 1e6) / Math.max(1, roundUs);
       device.backends.set(pool, { device, pool, batch, ratePerS, quantum: 0 });
     }

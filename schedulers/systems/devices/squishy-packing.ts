@@ -120,14 +120,10 @@ export function packSessions(sessions: readonly Session[]): readonly PackedDevic
       best = i;
       fullest = next;
     });
+    // A share that needs all of a device may take more than its duty cycle.
+    const alone = Math.min(1, occupancy(share));
     if (fullest !== null) devices[best] = fullest;
-    else devices.push(alone(share));
+    else devices.push({ dutyUs: share.dutyUs, occupancy: alone, shares: [share] });
   }
   return devices;
-}
-
-/** A share that needs all of a device may take more than its duty cycle. */
-function alone(share: Share): PackedDevice {
-  const { dutyUs, batchUs } = share;
-  return { dutyUs, occupancy: Math.min(1, batchUs / dutyUs), shares: [share] };
 }

@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { cases } from "../../../checks/support/test-form.test-support.ts";
-import { DominantShares } from "./drf.ts";
-import type { Amounts } from "./frameworks.ts";
+import { type Amounts, DominantShares } from "./dominant-shares.ts";
 
 interface FillingClient {
   readonly name: string;

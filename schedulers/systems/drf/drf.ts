@@ -1,95 +1,30 @@
-/**
- * Dominant Resource Fairness: max-min fairness among pipelines over several resources.
- *
- *   s_i = max over resources r of u_ir / R_r        next = argmin s_i / w_i
- *
- * u_ir is what pipeline i's running batches hold of resource r, R_r all that there is, s_i its dominant share, w_i its weight.
- *
- * Source: Ghodsi et al., Dominant Resource Fairness, NSDI 2011, sections 4.1 (algorithm 1, table 1) and 4.3 (weights). Equal
- * shares: Mesos' sorter takes the client with fewer allocations so far, then the first name; here the one added first.
- */
+/** Dominant Resource Fairness (`dominant-shares.ts`) directly, or by offers as in Mesos (`mesos.ts`). */
 import { z } from "zod";
-import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
 import {
   defineController,
   namedWeights,
   preset,
   type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { type Amounts, Frameworks, resourcesOf } from "./frameworks.ts";
-import { byOffers, offerParameters } from "./mesos.ts";
-
-interface Client {
-  readonly id: number;
-  readonly weight: number;
-  readonly used: number[];
-  /** Made so far, those that were given back too. */
-  allocations: number;
-}
-
-export class DominantShares {
-  readonly #totals: Amounts;
-  readonly #clients = new Map<number, Client>();
-
-  constructor(totals: Amounts) {
-    this.#totals = totals;
-  }
-
-  add(id: number, weight: number): void {
-    this.#clients.set(id, { id, weight, used: this.#totals.map(() => 0), allocations: 0 });
-  }
-
-  allocate(id: number, amounts: Amounts): void {
-    const client = this.#client(id);
-    for (const [r, amount] of amounts.entries()) client.used[r] += amount;
-    client.allocations++;
-  }
-
-  release(id: number, amounts: Amounts): void {
-    const { used } = this.#client(id);
-    for (const [r, amount] of amounts.entries()) used[r] -= amount;
-  }
-
-  /** Without its weight. A resource that nobody has gives no share. */
-  shareOf(id: number): number {
-    const totals = this.#totals;
-    const shares = this.#client(id).used.map((u, r) => (totals[r] > 0 ? u / totals[r] : 0));
-    return Math.max(0, ...shares);
-  }
-
-  /** The client to serve next first. */
-  order(): number[] {
-    const ranked = [...this.#clients.values()].map((client) => {
-      return { ...client, share: this.shareOf(client.id) / client.weight };
-    });
-    // The sort is stable, so equal clients stay in the order in which they were added.
-    ranked.sort((a, b) => a.share - b.share || a.allocations - b.allocations);
-    return ranked.map(({ id }) => id);
-  }
-
-  #client(id: number): Client {
-    return this.#clients.get(id) as Client;
-  }
-}
+import { type Decider, Frameworks } from "./dominant-shares.ts";
+import { Offers, offerParameters } from "./mesos.ts";
 
 /** At each event, the next job of the pipeline with the smallest dominant share. */
-function directly(frameworks: Frameworks, shares: DominantShares, skips: boolean): Controller {
-  const startsOne = (view: ClusterView, act: Controls): boolean => {
-    for (const pipeline of shares.order()) {
-      if (frameworks.startNext(pipeline, view, act) !== undefined) return true;
-      const waiting = frameworks.waiting(pipeline, view);
-      // Its job can start once others have ended.
-      if (!skips && waiting.some(({ pool }) => view.readyOf(pool) > 0)) return false;
-    }
-    return false;
-  };
-  return {
-    ...frameworks.hearing,
-    decide: (view, act) => {
-      while (startsOne(view, act));
-    },
-  };
-}
+const directly = (frameworks: Frameworks, skips: boolean): Decider => ({
+  timers: 0,
+  decide: (view, act) => {
+    const startsOne = (): boolean => {
+      for (const pipeline of frameworks.shares.order()) {
+        if (frameworks.startNext(pipeline, view, act) !== undefined) return true;
+        const waiting = frameworks.waiting(pipeline, view);
+        // Its job can start once others have ended.
+        if (!skips && waiting.some(({ pool }) => view.readyOf(pool) > 0)) return false;
+      }
+      return false;
+    };
+    while (startsOne());
+  },
+});
 
 const controller = defineController({
   name: "drf",
@@ -117,16 +52,12 @@ const controller = defineController({
     ...offerParameters,
   }),
   pipelinesIn: ({ weights = {} }) => namedWeights(weights),
-  create: ({ weights = {}, whenFull, allocation, ...times }, context) => {
-    const resources = resourcesOf(context.system);
-    const shares = new DominantShares(resources.map(({ total }) => total));
-    for (const [pipeline, { name, held }] of context.system.pipelines.entries()) {
-      if (!held) shares.add(pipeline, Object.hasOwn(weights, name) ? weights[name] : 1);
-    }
-    const frameworks = new Frameworks(context, resources, shares);
-    if (allocation === "offers") return byOffers(frameworks, shares, times, context);
-    return directly(frameworks, shares, whenFull === "skip");
-  },
+  create: ({ weights = {}, whenFull, allocation, ...times }, context) =>
+    new Frameworks(context, weights, (own) =>
+      allocation === "offers"
+        ? new Offers(own, times, context.rng())
+        : directly(own, whenFull === "skip"),
+    ),
 });
 
 export const drf: SystemPack = {

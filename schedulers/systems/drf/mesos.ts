@@ -10,29 +10,22 @@
  *
  * Source: Hindman et al., Mesos, NSDI 2011, section 3; interval, filter and order of nodes as in its hierarchical allocator.
  */
-import { z } from "zod";
-import type { ClusterView, Controller, Controls } from "../../../engine/dispatch/controller.ts";
-import { type ControllerContext, ms, nonNegative } from "../../rules/policy-definition.ts";
-import type { Amounts, Frameworks, Sorter } from "./frameworks.ts";
+import type { z } from "zod";
+import type { ClusterView, Controls, JobView } from "../../../engine/dispatch/controller.ts";
+import type { RandomStream } from "../../../engine/random/stream.ts";
+import { flag, ms, nonNegative, within } from "../../rules/parameters.ts";
+import type { Amounts, Decider, Frameworks } from "./dominant-shares.ts";
 
 export const offerParameters = {
   allocationIntervalS: nonNegative().min(0.001).default(1).describe("s between rounds of offers"),
-  atEvents: z
-    .boolean()
-    .default(true)
-    .describe("offers also when jobs arrive, batches end or offers are declined"),
-  refuseS: nonNegative()
-    .default(5)
-    .describe("s in which a pipeline gets no offer of what it declined"),
+  atEvents: flag("offers also when jobs arrive, batches end or offers are declined"),
+  refuseS: within(0, 1e6, 5, "s in which a pipeline gets no offer of what it declined"),
   offerTimeoutS: nonNegative()
     .positive()
     .optional()
     .describe("s after which an offer without an answer is rescinded; default: never"),
   answerMs: ms(0, "mean time of a pipeline's answer, drawn evenly between 0 and twice that"),
-  revives: z
-    .boolean()
-    .default(true)
-    .describe("a pipeline without jobs gets no offers, and its next job ends its filters"),
+  revives: flag("a pipeline without jobs gets no offers, and its next job ends its filters"),
 };
 
 type OfferTimes = z.infer<z.ZodObject<typeof offerParameters>>;
@@ -47,6 +40,8 @@ interface Offer {
   readonly rescindUs: number;
 }
 
+const dueUs = ({ answerUs, rescindUs }: Offer): number => Math.min(answerUs, rescindUs);
+
 /** Keeps offers of no more than was declined from a pipeline. */
 interface Filter {
   readonly node: number;
@@ -58,31 +53,23 @@ interface Filter {
 const ALLOCATE = 0;
 const ANSWER = 1;
 
-class Allocator {
+export class Offers implements Decider {
+  readonly timers = 2;
   readonly #frameworks: Frameworks;
-  readonly #sorter: Sorter;
   readonly #times: OfferTimes;
-  readonly #nodes: number;
-  readonly #rng: ReturnType<ControllerContext["rng"]>;
+  readonly #rng: RandomStream;
   /** Not answered yet. */
-  #offers: Offer[] = [];
+  #open: readonly Offer[] = [];
   /** By pipeline. */
   readonly #filters = new Map<number, readonly Filter[]>();
 
-  constructor(
-    frameworks: Frameworks,
-    sorter: Sorter,
-    times: OfferTimes,
-    { system, rng }: ControllerContext,
-  ) {
+  constructor(frameworks: Frameworks, times: OfferTimes, rng: RandomStream) {
     this.#frameworks = frameworks;
-    this.#sorter = sorter;
     this.#times = times;
-    this.#nodes = system.nodes.length;
-    this.#rng = rng();
+    this.#rng = rng;
   }
 
-  revive(pipeline: number): void {
+  queued({ pipeline }: JobView): void {
     if (this.#times.revives) this.#filters.delete(pipeline);
   }
 
@@ -93,35 +80,40 @@ class Allocator {
   woken(timer: number, view: ClusterView, act: Controls): void {
     if (timer === ALLOCATE) this.begin(view, act);
     else this.#settle(view, act);
-    this.allocate(view, act, timer === ALLOCATE);
+    this.#allocate(view, act, timer === ALLOCATE);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    this.#allocate(view, act, false);
   }
 
   /** Rounds of offers: at events, declined resources go to the next pipeline at once. */
-  allocate(view: ClusterView, act: Controls, isRound: boolean): void {
+  #allocate(view: ClusterView, act: Controls, isRound: boolean): void {
     const { atEvents } = this.#times;
     for (let goesOn = isRound || atEvents; goesOn; ) {
-      for (const node of this.#rng.shuffled(this.#nodes)) this.#offer(node, view);
+      for (const node of this.#rng.shuffled(view.system.nodes.length)) this.#offer(node, view);
       goesOn = this.#settle(view, act) > 0 && atEvents;
     }
-    const times = this.#offers.map(({ answerUs, rescindUs }) => Math.min(answerUs, rescindUs));
-    act.wakeAt(ANSWER, Math.min(Number.POSITIVE_INFINITY, ...times));
+    act.wakeAt(ANSWER, Math.min(Number.POSITIVE_INFINITY, ...this.#open.map(dueUs)));
   }
 
   /** All that is free on a node, to at most one pipeline. */
   #offer(node: number, view: ClusterView): void {
+    const { shares, resources } = this.#frameworks;
     const { offerTimeoutS = Number.POSITIVE_INFINITY, answerMs } = this.#times;
-    const open = this.#offers.filter((offer) => offer.node === node);
-    const amounts = this.#frameworks
+    const open = this.#open.filter((offer) => offer.node === node);
+    const amounts = resources
       .freeOn(node, view)
       .map((free, r) => open.reduce((left, offer) => Math.max(0, left - offer.amounts[r]), free));
     if (amounts.every((amount) => amount === 0)) return;
-    const pipeline = this.#sorter.order().find((one) => this.#wants(one, node, amounts, view));
+    const pipeline = shares.order().find((one) => this.#wants(one, node, amounts, view));
     if (pipeline === undefined) return;
+    shares.allocate(pipeline, amounts);
     const meanUs = Math.round(answerMs * 1000);
     const delayUs = meanUs === 0 ? 0 : Math.ceil(2 * meanUs * this.#rng.uniform());
-    this.#sorter.allocate(pipeline, amounts);
+    const answerUs = view.nowUs + delayUs;
     const rescindUs = view.nowUs + us(offerTimeoutS);
-    this.#offers.push({ pipeline, node, amounts, answerUs: view.nowUs + delayUs, rescindUs });
+    this.#open = [...this.#open, { pipeline, node, amounts, answerUs, rescindUs }];
   }
 
   #wants(pipeline: number, node: number, amounts: Amounts, view: ClusterView): boolean {
@@ -138,59 +130,33 @@ class Allocator {
 
   /** Answers and rescinds the offers that are due; how many. */
   #settle(view: ClusterView, act: Controls): number {
-    const { nowUs } = view;
-    const isDue = (offer: Offer): boolean => Math.min(offer.answerUs, offer.rescindUs) <= nowUs;
-    const due = this.#offers.filter(isDue);
-    this.#offers = this.#offers.filter((offer) => !isDue(offer));
+    const due = this.#open.filter((offer) => dueUs(offer) <= view.nowUs);
+    this.#open = this.#open.filter((offer) => dueUs(offer) > view.nowUs);
     for (const offer of due) {
-      this.#sorter.release(offer.pipeline, offer.amounts);
-      if (offer.answerUs <= nowUs) this.#answer(offer, view, act);
+      this.#frameworks.shares.release(offer.pipeline, offer.amounts);
+      if (offer.answerUs <= view.nowUs) this.#answer(offer, view, act);
     }
     return due.length;
   }
 
   /** The pipeline starts what fits in the offer, and declines the rest. */
   #answer({ pipeline, node, amounts }: Offer, view: ClusterView, act: Controls): void {
+    const { resources } = this.#frameworks;
     let left = amounts;
     const isOffered = (replica: number): boolean =>
       view.system.replicas[replica].node === node &&
-      this.#frameworks.demandOf(replica).every((amount, r) => amount <= left[r]);
+      resources.demandOf(replica).every((amount, r) => amount <= left[r]);
     for (;;) {
       const replica = this.#frameworks.startNext(pipeline, view, act, isOffered);
       if (replica === undefined) break;
-      const taken = this.#frameworks.demandOf(replica);
+      const taken = resources.demandOf(replica);
       left = left.map((amount, r) => amount - taken[r]);
     }
     if (left.every((amount) => amount === 0)) return;
-    const { nowUs } = view;
     const { refuseS, allocationIntervalS } = this.#times;
     // No filter ends before the next round, or, where nothing is refused, the rounds of this instant.
-    const untilUs = nowUs + (refuseS === 0 ? 1 : us(Math.max(refuseS, allocationIntervalS)));
-    const filter = { node, declined: left, untilUs };
-    this.#filters.set(pipeline, [...this.#filtersOf(pipeline, nowUs), filter]);
+    const refuseUs = refuseS === 0 ? 1 : us(Math.max(refuseS, allocationIntervalS));
+    const filter = { node, declined: left, untilUs: view.nowUs + refuseUs };
+    this.#filters.set(pipeline, [...this.#filtersOf(pipeline, view.nowUs), filter]);
   }
-}
-
-export function byOffers(
-  frameworks: Frameworks,
-  sorter: Sorter,
-  times: OfferTimes,
-  context: ControllerContext,
-): Controller {
-  const { hearing } = frameworks;
-  const allocator = new Allocator(frameworks, sorter, times, context);
-  return {
-    ...hearing,
-    timers: 2,
-    queued: (job, pool) => {
-      hearing.queued?.(job, pool);
-      allocator.revive(job.pipeline);
-    },
-    begin: (view, act) => {
-      hearing.begin?.(view, act);
-      allocator.begin(view, act);
-    },
-    woken: (timer, view, act) => allocator.woken(timer, view, act),
-    decide: (view, act) => allocator.allocate(view, act, false),
-  };
 }

@@ -1,0 +1,272 @@
+/**
+ * Dominant Resource Fairness: max-min fairness among pipelines over several resources.
+ *
+ *   s_i = max over resources r of u_ir / R_r        next = argmin s_i / w_i
+ *
+ * u_ir is what pipeline i's running batches hold of resource r, R_r all that there is, s_i its dominant share, w_i its weight.
+ * A batch holds jobs of one pipeline, and what it takes counts for that pipeline until it ends.
+ *
+ * Source: Ghodsi et al., Dominant Resource Fairness, NSDI 2011, sections 4.1 (algorithm 1, table 1) and 4.3 (weights). Equal
+ * shares: Mesos' sorter takes the client with fewer allocations so far, then the first name; here the one added first.
+ */
+import type {
+  BatchEnd,
+  ClusterView,
+  Controller,
+  Controls,
+  JobView,
+} from "../../../engine/dispatch/controller.ts";
+import { sumOf } from "../../../engine/statistics/estimate.ts";
+import type { System } from "../../../engine/system/system.ts";
+import { batchLimits, isIdle, placeablePools } from "../../rules/device-slots.ts";
+import { PlacedJobs } from "../../rules/placed-jobs.ts";
+import type { ControllerContext } from "../../rules/policy-definition.ts";
+import { leastBy } from "../../rules/textbook.ts";
+
+/** By resource, in its own unit. */
+export type Amounts = readonly number[];
+
+interface Client {
+  readonly id: number;
+  readonly w: number;
+  readonly u: number[];
+  /** Made so far, those that were given back too. */
+  allocations: number;
+}
+
+export class DominantShares {
+  readonly #totals: Amounts;
+  readonly #clients = new Map<number, Client>();
+
+  constructor(totals: Amounts) {
+    this.#totals = totals;
+  }
+
+  add(id: number, weight: number): void {
+    this.#clients.set(id, { id, w: weight, u: this.#totals.map(() => 0), allocations: 0 });
+  }
+
+  allocate(id: number, amounts: Amounts): void {
+    const client = this.#client(id);
+    for (const [r, amount] of amounts.entries()) client.u[r] += amount;
+    client.allocations++;
+  }
+
+  release(id: number, amounts: Amounts): void {
+    const { u } = this.#client(id);
+    for (const [r, amount] of amounts.entries()) u[r] -= amount;
+  }
+
+  /** s_i. A resource that nobody has gives no share. */
+  shareOf(id: number): number {
+    const R = this.#totals;
+    return Math.max(0, ...this.#client(id).u.map((u, r) => (R[r] > 0 ? u / R[r] : 0)));
+  }
+
+  /** The client to serve next first. */
+  order(): number[] {
+    const ranked = [...this.#clients.values()].map((client) => {
+      return { ...client, share: this.shareOf(client.id) / client.w };
+    });
+    // The sort is stable, so equal clients stay in the order in which they were added.
+    ranked.sort((a, b) => a.share - b.share || a.allocations - b.allocations);
+    return ranked.map(({ id }) => id);
+  }
+
+  #client(id: number): Client {
+    return this.#clients.get(id) as Client;
+  }
+}
+
+interface Resources {
+  readonly totals: Amounts;
+  /** Amounts that a batch on a replica takes. */
+  demandOf(replica: number): Amounts;
+  /** Amounts that no batch has taken. O(replicas) where these are the resource. */
+  freeOn(node: number, view: ClusterView): Amounts;
+}
+
+/**
+ * Those that models demand and every node has a limited amount of. Where there is none, replicas are the resource, by kind
+ * of device: a batch takes one.
+ */
+function resourcesOf(system: System, placed: readonly number[]): Resources {
+  const { pools, replicas, nodes } = system;
+  const limited = [...system.resources.keys()].filter((r) => {
+    const isDemanded = placed.some((pool) => pools[pool].demand[r] > 0);
+    return isDemanded && nodes.every(({ resources }) => Number.isFinite(resources[r]));
+  });
+  if (limited.length > 0) {
+    return {
+      totals: limited.map((r) => sumOf(nodes.map(({ resources }) => resources[r]))),
+      demandOf: (replica) => limited.map((r) => pools[replicas[replica].pool].demand[r]),
+      freeOn: (node, view) => limited.map((r) => view.freeOf(node, r)),
+    };
+  }
+  const members = [...replicas.keys()].filter((id) => placed.includes(replicas[id].pool));
+  const kinds = [...new Set(members.map((id) => replicas[id].device))];
+  const byKind = (some: readonly number[]): Amounts =>
+    kinds.map((kind) => some.filter((id) => replicas[id].device === kind).length);
+  return {
+    totals: byKind(members),
+    demandOf: (replica) => byKind([replica]),
+    freeOn: (node, view) =>
+      byKind(members.filter((id) => replicas[id].node === node && isIdle(view, id))),
+  };
+}
+
+/** The jobs of a pipeline that wait for a pool. */
+interface Line {
+  readonly pool: number;
+}
+
+/** Chooses the pipelines that start batches. */
+export type Decider = Pick<Controller, "timers" | "queued" | "begin" | "woken" | "decide">;
+
+/** Pipelines as frameworks: the jobs that they have waiting, and the start of the next batch. */
+export class Frameworks implements Controller {
+  readonly pools: readonly number[];
+  readonly scales = [];
+  readonly timers: number;
+  readonly heedsResources = true;
+  readonly shares: DominantShares;
+  readonly resources: Resources;
+  readonly #context: ControllerContext;
+  readonly #decider: Decider;
+  /** By pool. */
+  readonly #mostJobs: readonly number[];
+  readonly #jobs = new PlacedJobs<Line>(true);
+  /** By pipeline. */
+  readonly #lines: readonly (readonly Line[])[];
+  /** By pool: replicas that may be idle, the longest idle first; a look at the view tells. */
+  readonly #idle: readonly Set<number>[];
+  /** By replica with a batch: the pipeline that it counts for. */
+  readonly #owners = new Map<number, number>();
+
+  constructor(
+    context: ControllerContext,
+    weights: Readonly<Record<string, number>>,
+    deciderOf: (own: Frameworks) => Decider,
+  ) {
+    const { system } = context;
+    this.#context = context;
+    this.pools = placeablePools(system);
+    this.resources = resourcesOf(system, this.pools);
+    this.shares = new DominantShares(this.resources.totals);
+    this.#mostJobs = batchLimits(system, context.pools);
+    this.#idle = system.pools.map(() => new Set());
+    this.#lines = system.pipelines.map(({ name, held, tasks }, pipeline) => {
+      if (held) return [];
+      this.shares.add(pipeline, Object.hasOwn(weights, name) ? weights[name] : 1);
+      const own = new Set(tasks.flatMap(({ variants }) => variants));
+      return [...own].filter((pool) => this.pools.includes(pool)).map((pool) => ({ pool }));
+    });
+    this.#decider = deciderOf(this);
+    this.timers = this.#decider.timers;
+  }
+
+  queued(job: JobView, pool: number): void {
+    const { ordering } = this.#context.pools[pool];
+    const fromFirst = ordering.kind === "fifo" ? job.enteredUs : -job.enteredUs;
+    this.#jobs.queued(job, pool, ordering.kind === "keyed" ? ordering.key(job) : fromFirst);
+    this.#decider.queued?.(job, pool);
+  }
+
+  ended(request: number): void {
+    this.#jobs.ended(request);
+  }
+
+  finished({ replica, pool }: BatchEnd): void {
+    const owner = this.#owners.get(replica);
+    if (owner !== undefined) this.shares.release(owner, this.resources.demandOf(replica));
+    this.#owners.delete(replica);
+    this.#idle[pool].add(replica);
+  }
+
+  changed(replica: number, state: "up" | "down" | "left"): void {
+    if (state === "up") this.#idle[this.#context.system.replicas[replica].pool].add(replica);
+  }
+
+  /** Running batches count too: this scheduler may take over from another. */
+  begin(view: ClusterView, act: Controls): void {
+    for (const [replica, { pool }] of view.system.replicas.entries()) {
+      if (!this.pools.includes(pool)) continue;
+      const [job] = view.jobsOn(replica);
+      if (job !== undefined) this.#own(view.job(job).pipeline, replica);
+      else if (view.isUp(replica)) this.#idle[pool].add(replica);
+    }
+    this.#decider.begin?.(view, act);
+  }
+
+  woken(timer: number, view: ClusterView, act: Controls): void {
+    this.#decider.woken?.(timer, view, act);
+  }
+
+  decide(view: ClusterView, act: Controls): void {
+    this.#decider.decide?.(view, act);
+  }
+
+  /** The pipeline's lines that have a job. */
+  waiting(pipeline: number, view: ClusterView): readonly Line[] {
+    this.#jobs.place(view, ({ job, pool }) =>
+      this.#lines[view.job(job).pipeline].find((line) => line.pool === pool),
+    );
+    return this.#lines[pipeline].filter((line) => this.#jobs.at(line).length > 0);
+  }
+
+  /**
+   * Starts the pipeline's next batch: of its pools with an idle replica that is allowed and has
+   * room, the one whose next job is of the earliest request. The replica; undefined: none can start.
+   */
+  startNext(
+    pipeline: number,
+    view: ClusterView,
+    act: Controls,
+    allows: (replica: number) => boolean = () => true,
+  ): number | undefined {
+    for (;;) {
+      const ways = this.waiting(pipeline, view).flatMap((line) => {
+        const replica = this.#idleReplica(line.pool, view, allows);
+        return replica === undefined ? [] : [{ line, replica }];
+      });
+      const next = leastBy(ways, ({ line }) => view.job(this.#jobs.at(line)[0].job).arrivedUs);
+      if (next === undefined) return;
+      const { line, replica } = next;
+      const batch = this.#takeBatch(line, replica, view, act);
+      if (batch.length === 0) continue;
+      act.start(replica, batch);
+      this.#idle[line.pool].delete(replica);
+      this.#own(pipeline, replica);
+      return replica;
+    }
+  }
+
+  /** As many as the pool's batching allows, none kept waiting for more; late ones may be dropped. */
+  #takeBatch(line: Line, replica: number, view: ClusterView, act: Controls): readonly number[] {
+    const { shedding = () => false } = this.#context.pools[line.pool];
+    const most = this.#mostJobs[line.pool];
+    const taken = this.#jobs.at(line).slice(0, most);
+    this.#jobs.leave(taken);
+    const batch = taken.map(({ job }) => job);
+    const late = batch.filter((job) => shedding(view.job(job), replica, most, view.nowUs));
+    for (const job of late) if (view.isWaiting(job)) act.drop(job);
+    return batch.filter((job) => !late.includes(job) && view.isWaiting(job));
+  }
+
+  #own(pipeline: number, replica: number): void {
+    this.#owners.set(replica, pipeline);
+    this.shares.allocate(pipeline, this.resources.demandOf(replica));
+  }
+
+  #idleReplica(
+    pool: number,
+    view: ClusterView,
+    allows: (replica: number) => boolean,
+  ): number | undefined {
+    for (const replica of this.#idle[pool]) {
+      if (!isIdle(view, replica)) this.#idle[pool].delete(replica);
+      else if (allows(replica) && view.fits(replica)) return replica;
+    }
+    return;
+  }
+}
