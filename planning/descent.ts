@@ -3,7 +3,7 @@ import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { isBornOut, type Look, lookedAt, MOST_SETTLING, relaxedLook } from "./looks.ts";
 import { shortageOf } from "./missing.ts";
-import { BOUND_ERROR, isRuledOut, scoreOf, wideError } from "./outlook.ts";
+import { BOUND_ERROR, COMFORTABLE, isRuledOut, scoreOf, wideError } from "./outlook.ts";
 import { type Cut, filled, isWithin, type Relaxed, relaxed } from "./relaxation.ts";
 import type { Row } from "./space.ts";
 import { costOfTried, nearer, note, type Problem, ranked, type Tried } from "./standing.ts";
@@ -159,7 +159,8 @@ export class Descent {
     if (found !== null) {
       const look = (asked: boolean) => lookedAt(this.#problem, found.document, asked);
       if (this.#isThorough && (yield* this.keeps(found.shape.rows))) return true;
-      if (!this.#isThorough && scoreOf(goals, (yield* look(false)).trial.runs) >= 0) return true;
+      if (!this.#isThorough && scoreOf(goals, (yield* look(false)).trial.runs) >= COMFORTABLE)
+        return true;
       if (!this.#isThorough && (yield* look(true)).keeps) return true;
     }
     const isOwn = this.alternative.choice.space.hosting === "apart" && !this.alternative.scales;

@@ -22,9 +22,10 @@ export interface Outlook {
 type Judged = Readonly<{ document: ScenarioDocument; goals: readonly Goal[]; runs: SloRun[] }>;
 
 const HOPELESS = 0.1;
-/** Requests come late together: a share varies as one of so many times fewer independent ones. */
+/** A score from which on more tells little. */
+export const COMFORTABLE = 0.3;
+/** Requests come late together: a share varies as one of so many times fewer independent ones; three sigmas are its limit. */
 const CLUSTERED = 9;
-const FEW_SIGMAS = 3;
 /** Fewer runs rule nothing out by their spread. */
 const FEWEST_FOR_SPREAD = 4;
 
@@ -49,7 +50,7 @@ export function outlook(
   const inputs = inputHalfWidth(changes, error);
   if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1, inputs };
   const independent = Math.sqrt((mean * (1 - mean)) / requests);
-  const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
+  const clustered = 3 * Math.sqrt(CLUSTERED) * independent;
   const freedom = runs.length - 1;
   const spread = freedom === 0 ? 0 : halfWidth95 / studentT(freedom, 0.025);
   const width = (tail: number): number =>

@@ -5,7 +5,7 @@ import type { Goal } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { Solution } from "../schedulers/rules/solver.ts";
 import type { Alternative, Choice, Contender, Parameters } from "./contenders.ts";
-import { assuredOf, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
+import { assuredOf, COMFORTABLE, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
 import type { Row } from "./space.ts";
 import { type Confirmed, FIRST_REPLICATIONS, type Laboratory, type Trial } from "./trial.ts";
 
@@ -165,8 +165,6 @@ export function costOfTried({ contender, trial }: Tried): number {
 
 /** Scores this close are ties: then the simpler scheduler comes first. */
 const TIE = 0.1;
-/** A score from which on more tells little. */
-const COMFORTABLE = 0.3;
 
 /** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
 export function isComfortable({ trial }: Pick<Tried, "trial">): boolean {
