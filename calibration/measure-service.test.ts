@@ -74,24 +74,38 @@ describe("a model alone, in rounds", () => {
 });
 
 describe("busy neighbours", () => {
-  test("slow each worker by its time together over its time alone on the same inputs", async () => {
+  /** Times of 100 and 300 µs, half as long again beside the other; `sent` counts calls by worker. */
+  function neighbours(sent: number[] = [0, 0]) {
     let running = 0;
-    const busy = [100, 300].map((us) => ({
+    return [100, 300].map((us, i) => ({
       inputs,
       worker: {
-        call: async () => {
+        call: async (_: unknown, busyUs = 0) => {
+          sent[i]++;
           running++;
-          await new Promise((resolve) => setTimeout(resolve, 1));
+          await new Promise((resolve) => setTimeout(resolve, Math.max(1, busyUs / 1000)));
           const serviceUs = us * (running > 1 ? 1.5 : 1);
           running--;
           return { outputs: [], serviceUs };
         },
       },
     }));
-    const [alone, together] = await contentionRound(busy, 0.02);
+  }
+
+  test("slow each worker by its time together over its time alone on the same inputs", async () => {
+    const [alone, together] = await contentionRound(neighbours(), 0.02);
     expect(alone).toBe(1);
     expect(together).toBeGreaterThan(1.2);
     expect(together).toBeLessThanOrEqual(1.5);
+  });
+
+  test("run on their own: a caller sends an input, not each batch", async () => {
+    const sent = [0, 0];
+    await contentionRound(neighbours(sent), 0.3);
+    for (const calls of sent) {
+      expect(calls).toBeGreaterThan(1);
+      expect(calls).toBeLessThanOrEqual(6);
+    }
   });
 
   test("make a curve that is the mean of the rounds and never falls", () => {

@@ -104,8 +104,9 @@ export interface BusyWorker {
   readonly inputs: readonly JobInput[];
 }
 
-/** Every level of a round, and every worker alone, runs for so long. */
-const LEVEL_S = 0.4;
+/** Every level of a round, and every worker alone, runs for so long, on an input after the other. */
+const LEVEL_S = 0.5;
+const INPUT_S = 0.1;
 
 /**
  * One round of the slow-down of busy replicas on this host, with 1, 2, … `workers.length` busy: each worker's mean time
@@ -122,7 +123,8 @@ export async function contentionRound(
   for (let busy = 2; busy <= workers.length; busy++) {
     const together = await keepBusy(workers.slice(0, busy), seconds);
     const ratios = together.map((times, i) => {
-      const common = Math.min(times.length, alone[i].length);
+      // While the last one ran, its neighbours may have ended.
+      const common = Math.max(1, Math.min(times.length, alone[i].length) - 1);
       return meanOf(times.slice(0, common)) / meanOf(alone[i].slice(0, common));
     });
     levels.push(meanOf(ratios));
@@ -141,16 +143,22 @@ export function contentionCurve(rounds: readonly (readonly number[])[]): number[
   return curve;
 }
 
-/** All workers run for `seconds`, each on its inputs from the first, at least once; their times, µs. */
+/**
+ * All workers run for `seconds`, a tenth on each input from the first; mean times by input, µs. They repeat a batch on
+ * their own: a caller that sent each one would take part of a processor, and slow them down more than neighbours do.
+ */
 function keepBusy(workers: readonly BusyWorker[], seconds: number): Promise<number[][]> {
-  const until = performance.now() + seconds * 1000;
+  const startMs = performance.now();
+  const inputMs = Math.min(seconds, INPUT_S) * 1000;
   return Promise.all(
     workers.map(async ({ worker, inputs }) => {
       const times: number[] = [];
-      do {
-        const { serviceUs } = await worker.call([inputs[times.length % inputs.length]]);
-        times.push(serviceUs);
-      } while (performance.now() < until);
+      for (let untilMs = inputMs; untilMs <= seconds * 1000; untilMs += inputMs) {
+        const leftMs = startMs + untilMs - performance.now();
+        if (times.length > 0 && leftMs <= 0) continue;
+        const input = inputs[times.length % inputs.length];
+        times.push((await worker.call([input], Math.max(0, leftMs) * 1000)).serviceUs);
+      }
       return times;
     }),
   );

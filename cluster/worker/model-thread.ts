@@ -8,7 +8,7 @@ import { type FailureMessage, failureMessage } from "../processes/child-side.ts"
 import type { ModelState } from "../protocol/hosted-models.ts";
 import type { JobResult } from "../protocol/tensors.ts";
 import { monotonicUs } from "../time/clock.ts";
-import { type Backend, type Job, runJobs } from "./backend.ts";
+import { type Backend, type Batch, runJobs } from "./backend.ts";
 import type { OpenedModel } from "./open-remote.ts";
 
 export interface ThreadSpecification {
@@ -21,7 +21,7 @@ export interface ThreadSpecification {
 }
 
 export type ThreadOrder =
-  | { readonly kind: "run"; readonly jobs: readonly Job[] }
+  | { readonly kind: "run"; readonly batch: Pick<Batch, "jobs" | "busyUs"> }
   | { readonly kind: "close" };
 
 type LoadedModel = Omit<Backend, "run" | "close">;
@@ -48,7 +48,7 @@ async function load(specification: ThreadSpecification): Promise<void> {
     memoryBytes: memoryBytes + Math.max(0, process.memoryUsage.rss() - before),
   };
   port.on("message", (order: ThreadOrder) => {
-    if (order.kind === "run") void answer(opened, order.jobs);
+    if (order.kind === "run") void answer(opened, order.batch);
     else void close(opened);
   });
   const { inputs, outputs, provenance } = opened;
@@ -83,9 +83,9 @@ async function close(opened: TaskModel): Promise<void> {
   port.postMessage({ kind: "closed" } satisfies ThreadAnswer);
 }
 
-async function answer(opened: TaskModel, jobs: readonly Job[]): Promise<void> {
+async function answer(opened: TaskModel, batch: Parameters<typeof runJobs>[1]): Promise<void> {
   try {
-    const done = await runJobs(opened, jobs);
+    const done = await runJobs(opened, batch);
     port.postMessage({ kind: "done", ...done } satisfies ThreadAnswer);
   } catch (error) {
     port.postMessage(failureMessage(error));

@@ -212,7 +212,7 @@ async function inlineBackend(
   const opened = await openImplementation(implementation, { folder });
   const { inputs, outputs, provenance } = opened;
   const cost = { loadMs: (monotonicUs() - startUs) / 1000, memoryBytes: 0 };
-  const run: Backend["run"] = ({ jobs }) => runJobs(opened, jobs);
+  const run: Backend["run"] = ({ jobs }) => runJobs(opened, { jobs });
   return { inputs, outputs, provenance, cost, run, close: () => opened.close() };
 }
 
@@ -278,7 +278,7 @@ function answersOf(
     });
 }
 
-function postBatch(thread: Worker, { jobs }: Batch): void {
+function postBatch(thread: Worker, { jobs, busyUs }: Batch): void {
   // Copies, because transferring a view would transfer its whole message.
   const buffers: ArrayBuffer[] = [];
   const own = (bytes: Uint8Array): Uint8Array => {
@@ -296,7 +296,8 @@ function postBatch(thread: Worker, { jobs }: Batch): void {
       Object.entries(upstreamTensors).map(([task, given]) => [task, ownTensors(given)]),
     ),
   }));
-  thread.postMessage({ kind: "run", jobs: owned } satisfies ThreadOrder, buffers);
+  const batch = { jobs: owned, busyUs };
+  thread.postMessage({ kind: "run", batch } satisfies ThreadOrder, buffers);
 }
 
 function resultOf(answer: ThreadAnswer): BatchResult {
