@@ -130,7 +130,7 @@ async function measuredModel(
   const steps = await llamaSteps(llama, tokens, folder, { nowUs: monotonicUs });
   try {
     onStep("an engine's iterations that compute nothing");
-    const costs = await engineCosts(maxSequences);
+    const costs = await engineCosts();
     const grid = { maxSequences, maxBatchedTokens, most: steps.most, seconds };
     const { cells, rounds, doubts } = await measureSteps(steps, grid, onStep, roundWatch);
     const { files = [], runtime = "", provider = "" } = steps.provenance ?? {};

@@ -37,10 +37,6 @@ export class Calendar {
     return () => this.cancel(id);
   }
 
-  soon(ring: () => void): void {
-    this.set(this.#nowUs, ring);
-  }
-
   /** The process stands still from now on for so long. */
   stall(ms: number): void {
     this.#stalledUs = Math.max(this.#stalledUs, this.#nowUs + 1000 * ms);

@@ -12,7 +12,7 @@ const NO_TEXTS: ReadonlyMap<Sequence, MadeToken> = new Map();
 export function replayedSteps(
   stepTimes: StepTimes,
   timeScale: number,
-  clock: Pick<Clock, "nowUs" | "set" | "soon">,
+  clock: Pick<Clock, "nowUs" | "set">,
 ): Steps {
   let dueUs = 0;
   return {
@@ -32,10 +32,7 @@ export function replayedSteps(
       const passUs = warmUp ? Math.min(us * timeScale, WARM_UP_US) : us * timeScale;
       // An alarm that rings late makes no iteration longer.
       dueUs = (follows ? dueUs : clock.nowUs()) + passUs;
-      const over = (): void => ended(us, NO_TEXTS);
-      // An alarm wakes a thread first, which an iteration that is late already need not wait for.
-      if (dueUs > clock.nowUs()) clock.set(dueUs, over);
-      else clock.soon(over);
+      clock.set(dueUs, () => ended(us, NO_TEXTS));
     },
     began: () => undefined,
     left: () => undefined,
