@@ -3,7 +3,8 @@
  * time between tokens while so many answers are written at once. Its own scheduler and its messages are in them.
  */
 import type { Backend } from "../cluster/worker/backend.ts";
-import { type MeasuredStep, powersUpTo } from "./step-times.ts";
+import type { MeasuredStep } from "./fit-steps.ts";
+import { powersUpTo } from "./step-times.ts";
 
 interface OutsideGrid {
   readonly maxSequences: number;
@@ -41,7 +42,7 @@ export async function measureOutside(
         if (isLate()) break;
         onStep(`pass ${pass}: a prompt of ${tokens} tokens`);
         const [beganMs, [firstMs]] = await asked(places[0], tokens, 2);
-        const cell = { prefillTokens: tokens, decodes: 0, contextTokens: 0 };
+        const cell = { prefillTokens: tokens, beforeTokens: 0, decodes: 0, contextTokens: 0 };
         add(cell, [1000 * (firstMs - beganMs)]);
       }
       for (const context of CONTEXTS.map((tokens) => Math.min(tokens, longest))) {
@@ -52,11 +53,14 @@ export async function measureOutside(
             places.slice(0, decodes).map((place) => asked(place, context, OUTPUT)),
           );
           const contextTokens = decodes * (context + OUTPUT / 2);
-          add({ prefillTokens: 0, decodes, contextTokens }, gapsOf(answers));
+          const cell = { prefillTokens: 0, beforeTokens: 0, decodes, contextTokens };
+          add(cell, gapsOf(answers));
         }
       }
     }
-    return [...cells.values()].map(({ cell, timesUs }) => ({ ...cell, timesUs }));
+    // Answers that a server writes one after the other are never written together.
+    const known = [...cells.values()].filter(({ timesUs }) => timesUs.length > 0);
+    return known.map(({ cell, timesUs }) => ({ ...cell, timesUs }));
   } finally {
     for (const place of places) await place.close();
   }

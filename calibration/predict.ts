@@ -6,11 +6,16 @@ import { Fault } from "../engine/basics/fault.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
 import { meanOf } from "../engine/statistics/estimate.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
+import { scaledTimes } from "../scenario/compile/input-draws.ts";
 import { poolsOf } from "../scenario/compile/placement.ts";
 import { replays } from "../scenario/schema/implementation-kinds.ts";
 import type { Profile } from "../scenario/schema/profile.ts";
 import type { BackendName } from "../scenario/schema/run.ts";
-import type { ScenarioDocument, ServiceDocument } from "../scenario/schema/scenario.ts";
+import type {
+  ModelDocument,
+  ScenarioDocument,
+  ServiceDocument,
+} from "../scenario/schema/scenario.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { LEAST_RUNS } from "./judge.ts";
 
@@ -90,16 +95,29 @@ function scaled(
   for (const { tasks } of Object.values(document.pipelines)) {
     for (const { pool: task, model } of poolsOf(tasks)) {
       const given = document.models[model];
-      const { service, profile } = given;
+      const { service, profile, tokens } = given;
       const factor = factors[task] ?? 1;
       if (service !== undefined && models[model] === given) {
         models[model] = { ...given, service: scaledService(service, factor) };
+      }
+      if (tokens !== undefined && models[model] === given) {
+        models[model] = { ...given, tokens: { ...tokens, steps: stepsOf(tokens, inputs, factor) } };
       }
       const paths = typeof profile === "string" ? [profile] : Object.values(profile ?? {});
       for (const path of paths) profiles[path] = scaledProfile(inputs.profiles[path], factor);
     }
   }
   return { document: { ...document, models }, inputs: { ...inputs, profiles } };
+}
+
+/** Times of a language model's iterations, in place; tables of layers stay as they are. */
+function stepsOf(
+  { steps }: NonNullable<ModelDocument["tokens"]>,
+  { stepProfiles = {} }: SimulationInputs,
+  factor: number,
+) {
+  const times = typeof steps === "string" ? stepProfiles[steps].times : steps;
+  return "layers" in times ? steps : scaledTimes(times, [factor, factor]);
 }
 
 /** Figure by figure; all runs served the same requests. */

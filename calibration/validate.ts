@@ -27,6 +27,7 @@ import { judgeRuns, lookError, looksOf } from "./blocks.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
 import { judge, LEAST_RUNS } from "./judge.ts";
 import { type Block, percentMore } from "./judge-blocks.ts";
+import { judgeEngines } from "./judge-engines.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { predict } from "./predict.ts";
 import {
@@ -84,13 +85,16 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     predicted: predictions[i].summary.metrics,
     measured: summary.metrics,
   }));
+  const by = { tolerance: plan.tolerance, unfit, runSeconds, warmupS };
+  const engines = judgeEngines(predictionPlan, runs, judge(judged, by), by);
   const { judgement, blocks } = told ?? {
-    judgement: judge(judged, { tolerance: plan.tolerance, unfit, runSeconds, warmupS }),
+    judgement: engines.judgement,
     blocks: {},
   };
   const notes = [
     ...predictionNotes,
     ...paceNote(told?.blocks.judgedBy),
+    ...engines.notes,
     ...(unfit === null ? cutNote(all, repeats) : []),
     ...replays.flatMap(replayNotes),
   ];

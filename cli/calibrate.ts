@@ -39,15 +39,19 @@ async function stepTimes(args: CalibrateArguments, loaded: Scenario): Promise<vo
   const found = await calibrateSteps(loaded, { ...args, onNote });
   const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
   const written: string[] = [];
-  const lines = Object.entries(found).flatMap(([name, { profile, medianError, worstError }]) => {
+  const lines = Object.entries(found).flatMap(([name, { doubts, profile, ...errors }]) => {
+    const { medianError, worstError } = errors;
+    warnOf(doubts.map((doubt) => `${name}: ${doubt}`));
     const { steps } = loaded.document.models[name].tokens ?? {};
     const own = typeof steps === "string" ? steps : `profiles/${name}-steps.json`;
     const path = resolve(dirname(loaded.file), own);
     writeJson(path, profile);
     written.push(path);
     const hint = typeof steps === "string" ? "" : `; name it: models.${name}.tokens.steps: ${own}`;
+    const { stepMs = 0, sequenceMs = 0 } = "layers" in profile.times ? {} : profile.times;
     return [
       `${name}: fitted times lie ${percent(medianError)} from the measured ones in the median, ${percent(worstError)} at worst`,
+      `${name}: an iteration takes its engine ${stepMs.toFixed(2)} ms besides, and ${sequenceMs.toFixed(2)} ms for each sequence`,
       `wrote ${path}${hint}`,
     ];
   });
@@ -89,12 +93,15 @@ export async function calibrate(args: CalibrateArguments): Promise<Calibration> 
       `tandem: warning: ${name} is known to ±${width}; the wanted precision takes about --max-seconds ${wantedS}\n`,
     );
   }
-  if (doubts.length > 0) {
-    process.stderr.write(
-      `tandem: warning: the times may not hold: ${doubts.join("; ")}\n  calibrate again on a quiet machine, or longer: --max-seconds\n`,
-    );
-  }
+  warnOf(doubts);
   return calibration;
+}
+
+function warnOf(doubts: readonly string[]): void {
+  if (doubts.length === 0) return;
+  process.stderr.write(
+    `tandem: warning: the times may not hold: ${doubts.join("; ")}\n  calibrate again on a quiet machine, or longer: --max-seconds\n`,
+  );
 }
 
 /** Where each model's profile goes, by model and kind of device. */

@@ -108,7 +108,7 @@ describe("a plan", () => {
     const needed = { replications: 340, because: null, durationS: 60 };
     const { document, text } = shown({ ...PLAN, state: "not confirmed", stopped: true, needed });
     expect(text).toMatch(/not confirmed +fifo +2\.6/);
-    expect(text).toContain("340 replications of 60 s would probably tell");
+    expect(text).toContain("340 replications of 60 s would probably tell (`--replications 340`)");
     expect(text).toContain("the search ended early");
     expect(document.headlines[0]).toMatch(/^best so far, not confirmed: 2\.6 per hour/);
   });

@@ -33,7 +33,8 @@ export async function plan(args: PlanArguments): Promise<void> {
     isStopped = stop.aborted;
     return found;
   });
-  const simulated = (points: readonly object[]) => simulateCommand(args, seed, points);
+  const simulated = (points: readonly object[], replications: number) =>
+    simulateCommand(args, { seed, replications }, points);
   print(json, document, planText(document, columns(), simulated));
   if (unwritten !== undefined) throw unwritten;
   if (isStopped) {
@@ -63,7 +64,7 @@ const UNSOLVED = {
 /** The command that simulates the points, with all of the plan's options that these do not replace. */
 function simulateCommand(
   { scenario, set }: PlanArguments,
-  seed: number,
+  options: Readonly<Record<"seed" | "replications", number>>,
   points: readonly object[],
 ): string {
   const replaced = ["sweep", ...points.flatMap(Object.keys)];
@@ -72,7 +73,7 @@ function simulateCommand(
     return !replaced.some((outer) => isWithin(path, outer));
   });
   const sweep = `sweep=${JSON.stringify({ points })}`;
-  return repeatCommand("simulate", scenario, { seed, set: [...kept, sweep] });
+  return repeatCommand("simulate", scenario, { ...options, set: [...kept, sweep] });
 }
 
 /**

@@ -2,10 +2,12 @@
 import { profilesByModel } from "../calibration/blocks.ts";
 import { type Calibration, calibrate as measure } from "../calibration/calibrate.ts";
 import { type CheckedProfile, checkProfiles } from "../calibration/check-profiles.ts";
-import { type HostProbe, probeHost } from "../calibration/host.ts";
+import { type EngineCosts, engineCosts } from "../calibration/engine-costs.ts";
+import { fitSteps, type MeasuredStep } from "../calibration/fit-steps.ts";
+import { type HostProbe, loadReasons, probeHost, watchHost } from "../calibration/host.ts";
 import { measureOutside } from "../calibration/outside-steps.ts";
 import { measuredHere } from "../calibration/profiles.ts";
-import { fitSteps, type MeasuredStep, measureSteps } from "../calibration/step-times.ts";
+import { measureSteps } from "../calibration/step-times.ts";
 import { unlessAborted } from "../cluster/processes/child.ts";
 import { monotonicUs } from "../cluster/time/clock.ts";
 import { externalWriter } from "../cluster/worker/external-writer.ts";
@@ -72,6 +74,8 @@ export interface CalibratedSteps {
   readonly medianError: number;
   readonly worstError: number;
   readonly measured: readonly MeasuredStep[];
+  /** Why the times may not hold. */
+  readonly doubts: readonly string[];
 }
 
 /**
@@ -117,23 +121,34 @@ async function measuredModel(
     const open = () => externalWriter(external);
     const cells = await measureOutside(open, { maxSequences, longest, seconds }, onStep);
     const { model, url } = external;
-    return calibrated(cells, measuredHere(model, "OpenAI's completions", url, now()));
+    const provenance = measuredHere(model, "OpenAI's completions", url, now());
+    // What the server spends around its iterations is between its tokens.
+    return calibrated(cells, provenance, { stepMs: 0, sequenceMs: 0 });
   }
   assert(llama !== undefined, "only models that run for real are measured");
   onStep(`loading ${llama.weights}`);
   const steps = await llamaSteps(llama, tokens, folder, { nowUs: monotonicUs });
   try {
+    onStep("an engine's iterations that compute nothing");
+    const costs = await engineCosts();
     const grid = { maxSequences, maxBatchedTokens, most: steps.most, seconds };
-    const { cells, rounds } = await measureSteps(steps, grid, onStep);
+    const { cells, rounds, doubts } = await measureSteps(steps, grid, onStep, roundWatch);
     const { files = [], runtime = "", provider = "" } = steps.provenance ?? {};
     const provenance = {
       ...measuredHere(llama.weights, runtime, provider, now()),
       modelFiles: files.map((file) => ({ ...file })),
     };
-    return calibrated(cells, provenance, rounds);
+    return { ...calibrated(cells, provenance, costs, rounds), doubts };
   } finally {
     await steps.close();
   }
+}
+
+/** Other programs slow iterations down. */
+function roundWatch() {
+  const watch = watchHost(null);
+  const stop = async () => loadReasons(await watch.stop())[0] ?? null;
+  return { stop, close: watch.close };
 }
 
 /** Longest prompt that another server is measured with. */
@@ -143,13 +158,14 @@ const now = (): string => new Date().toISOString();
 function calibrated(
   measured: readonly MeasuredStep[],
   provenance: StepProfile["provenance"],
+  costs: EngineCosts,
   rounds: StepProfile["rounds"] & {} = [],
 ): CalibratedSteps {
   const { steps, ...errors } = fitSteps(measured);
-  const times = { ...steps, stepMs: 0, sequenceMs: 0 };
+  const times = { ...steps, ...costs };
   const known = rounds.length === 0 ? {} : { rounds };
   const profile: StepProfile = { schema: "tandem/step-profile@1", provenance, times, ...known };
-  return { profile, ...errors, measured };
+  return { profile, ...errors, measured, doubts: [] };
 }
 
 /** Bound of a check, s: two minutes with its start. */

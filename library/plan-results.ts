@@ -59,11 +59,11 @@ export function plannedScenario(plans: readonly Plan[]): ScenarioDocument | null
   } as ScenarioDocument;
 }
 
-/** `simulateCommand`: the command that simulates a sweep's points. */
+/** `simulateCommand`: the command that simulates a sweep's points, as many replications of each as confirmed them. */
 export function planText(
   document: PlanDocument,
   width: number,
-  simulateCommand: (points: readonly Point[]) => string,
+  simulateCommand: (points: readonly Point[], replications: number) => string,
 ): string {
   const several = document.plans.length > 1;
   const lines = document.plans.flatMap((plan) => [
@@ -75,10 +75,12 @@ export function planText(
     ...sentences(plan).map((line) => wrapped(line, width)),
     "",
   ]);
-  const points = document.plans.flatMap(({ best }) => (best === null ? [] : [best.point]));
-  if (points.length > 0) {
+  const found = document.plans.flatMap(({ best }) => best ?? []);
+  if (found.length > 0) {
+    const points = found.map(({ point }) => point);
+    const replications = Math.max(...found.map((one) => one.replications));
     const what = several ? "the cheapest of each load" : "the cheapest";
-    lines.push(`to simulate ${what}: ${simulateCommand(points)}`);
+    lines.push(`to simulate ${what}: ${simulateCommand(points, replications)}`);
   }
   const load = capacityText(document.capacity);
   if (load !== "") lines.push(wrapped(load, width));
@@ -212,7 +214,8 @@ function untoldText({
   if (replications === null) {
     return `${what}, for the measured profiles are too uncertain: calibrate in more rounds, or give it a longer SLO`;
   }
-  return `${what}; ${plural(replications, "replication")} of ${formatNumber(durationS)} s would probably tell (\`--set workload.durationS=${Math.ceil(durationS)} --replications ${replications}\`)`;
+  const length = durationS === 0 ? "" : ` of ${formatNumber(durationS)} s`;
+  return `${what}; ${plural(replications, "replication")}${length} would probably tell (\`--replications ${replications}\`)`;
 }
 
 /** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the SLO". */

@@ -38,11 +38,11 @@ export interface PlanProgress extends Progress {
   readonly missing: string | null;
   /** The cheapest so far that is confirmed, or keeps the SLOs on the requests of the search; null while there is none. */
   readonly incumbent: Incumbent | null;
-  /** Of those that miss. */
+  /** The nearest miss. */
   readonly nearest: Incumbent | null;
   /** Nothing that costs less keeps the SLOs. */
   readonly lowerBound: number;
-  /** Of the budget. */
+  /** Seconds of the budget that are left. */
   readonly secondsLeft: number;
 }
 
@@ -115,7 +115,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
       requests: step.requests,
       combinations: step.combinations,
       isLarge: step.isLarge,
-      missing: step.missing,
+      missing: standing?.missing ?? null,
       incumbent: incumbentOf(standing, standing?.confirmed ?? standing?.incumbent),
       nearest: incumbentOf(standing, standing?.nearest),
       lowerBound: standing?.bound ?? 0,

@@ -16,7 +16,7 @@ import type { Goal } from "../results/slo.ts";
 import { isNumbered } from "../scenario/checks/check-cluster.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
-import { mostPerS } from "../schedulers/rules/ways.ts";
+import { mostPerS, waysThrough } from "../schedulers/rules/ways.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import type { Row, Space } from "./space.ts";
 import { arrivalsOver, neededPerS } from "./window.ts";
@@ -90,13 +90,10 @@ export class ServiceBounds {
 
   /** Sizes, as powers of 2 up to `most`, by which a replica does more jobs per second. */
   usefulBatches(task: number, most: number): readonly number[] {
-    const useful = [1];
+    const sizes = Array.from({ length: Math.log2(most) }, (_, i) => 2 ** (i + 1));
     const capacity = (batch: number): number =>
       Math.max(...this.#space.runsOn[task].map((_, kind) => this.capacityPerS(task, kind, batch)));
-    for (let batch = 2; batch <= most; batch *= 2) {
-      if (capacity(batch) > 1.001 * capacity(batch / 2)) useful.push(batch);
-    }
-    return useful;
+    return [1, ...sizes.filter((size) => capacity(size) > 1.001 * capacity(size / 2))];
   }
 
   /** Mean service of one job, ms; Infinity where the task cannot run. */
@@ -104,6 +101,13 @@ export class ServiceBounds {
     const replica = this.#replicas[task][kind];
     if (replica < 0) return Number.POSITIVE_INFINITY;
     return this.system.replicas[replica].service.meanUs[1] / 1000;
+  }
+
+  /** So many replicas on the kind on which the task takes the least time. */
+  fastestRow(task: number, replicas: number): Row {
+    const times = this.#space.runsOn[task].map((_, kind) => this.meanMs(task, kind));
+    const fastest = times.indexOf(Math.min(...times));
+    return times.map((_, kind) => (kind === fastest ? replicas : 0));
   }
 
   /**
@@ -138,9 +142,7 @@ export class ServiceBounds {
     const ratios = pipeline === undefined ? null : visitRatios(pipeline);
     if (variates === null || goal === undefined || ratios === null) return null;
     if (users.length !== 1 || own.length !== 1 || this.#jobsPerS.all === null) return null;
-    const kinds = this.#space.runsOn.map((runs) => [...runs.keys()].filter((kind) => runs[kind]));
-    const byTime = (t: number) => (a: number, b: number) => this.meanMs(t, a) - this.meanMs(t, b);
-    const fastest = kinds.map((own, t) => this.#replicas[t][own.toSorted(byTime(t))[0]]);
+    const fastest = this.#space.runsOn.map((runs, t) => this.#fastestOf(t, runs.map(Number)));
     const runs = ratios.map((ratio, t) => Number(t === own[0] || ratio > 1 - 1e-9));
     const perJob = this.#replicas[task].map((replica) => {
       if (replica < 0) return 1;
@@ -177,15 +179,12 @@ export class ServiceBounds {
     const variates = this.#variates as readonly Float64Array[];
     const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
     const times = this.#fastestTimes(rows, variates);
-    let [low, high] = [0, 1e3];
-    const isLate = (sloUs: number): boolean => lateShare({ ...system, sloUs }, times) > 1 - share;
-    while (isLate(high)) [low, high] = [high, 2 * high];
-    for (let i = 0; i < 12; i++) {
-      const middle = (low + high) / 2;
-      if (isLate(middle)) low = middle;
-      else high = middle;
-    }
-    return high / 1000;
+    const isLate = (ms: number): boolean =>
+      lateShare({ ...system, sloUs: 1000 * ms }, times) > 1 - share;
+    let ms = 1;
+    while (isLate(ms)) ms *= 2;
+    for (let step = ms / 4; step > ms / 4000; step /= 2) if (!isLate(ms - step)) ms -= step;
+    return ms;
   }
 
   /** Draws by task. */
@@ -215,8 +214,8 @@ function isPlain({ tasks }: PipelineSystem): boolean {
 }
 
 /**
- * By task. `missed` is the share of a pipeline's requests that need not be served, whichever they are. Of a load that
- * changes, the jobs that its busiest stretch asks for.
+ * By task. `missed` is the share of a pipeline's requests that need not be served, whichever they are. For a load
+ * that changes, these are the jobs that its busiest stretch asks for.
  */
 function jobsPerS(
   document: ScenarioDocument,
@@ -279,7 +278,9 @@ function lateWith(
   times: readonly Float64Array[],
   runs: Float64Array,
 ): number {
-  const order = inOrder(tasks);
+  const ones = tasks.map(() => 1);
+  const { before: depths } = waysThrough(tasks, ones);
+  const order = [...tasks.keys()].sort((a, b) => depths[a] - depths[b]);
   const ends = new Float64Array(tasks.length);
   let late = 0;
   for (let draw = 0; draw < DRAWS; draw++) {
@@ -294,16 +295,4 @@ function lateWith(
     if (last > sloUs) late++;
   }
   return late / DRAWS;
-}
-
-/** Tasks after all that come before them. */
-function inOrder(tasks: PipelineSystem["tasks"]): readonly number[] {
-  const order: number[] = [];
-  const visit = (task: number): void => {
-    if (order.includes(task)) return;
-    tasks[task].predecessors.forEach(visit);
-    order.push(task);
-  };
-  for (const task of tasks.keys()) visit(task);
-  return order;
 }

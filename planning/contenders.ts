@@ -66,9 +66,8 @@ export function alternativeOf(
   const { scheduler, workload } = document;
   const batches = choice.space.tasks.map((task) => maxBatchOf(scheduler, task, task, choice.own));
   const names = Object.keys(PRESETS);
-  const place = names.indexOf(String(typeof scheduler === "string" ? scheduler : scheduler.preset));
-  const plain = place < 0 ? names.length : place;
-  const rank = typeof scheduler === "string" ? plain : names.length + sumOf(batches) / 1e4;
+  const place = typeof scheduler === "string" ? names.indexOf(scheduler) : -1;
+  const rank = place < 0 ? names.length + sumOf(batches) / 1e4 : place;
   const { servesAll, ...traits } = traitsOf(scheduler, choice.bounds.system, choice.own);
   const isOpen = servesAll && workload.client === undefined;
   return { document, parameters, choice, batches, rank, isOpen, ...traits };
@@ -80,13 +79,10 @@ const LARGEST_BATCH = 16;
 
 /**
  * A scheduler that takes one job at a time, with each combination of batch sizes that makes some
- * replica do more. A batch starts as soon as a replica is idle, with the jobs that wait.
+ * replica do more; `isCut`: too many of these are left out. A batch starts as soon as a replica is idle, with the jobs
+ * that wait.
  */
-export function withBatches({ document, parameters, choice }: Alternative): {
-  readonly alternatives: readonly Alternative[];
-  /** Whether some combinations are left out. */
-  readonly isCut: boolean;
-} {
+export function withBatches({ document, parameters, choice }: Alternative) {
   const { space, bounds } = choice;
   const sizes = space.tasks.map((_, task) => bounds.usefulBatches(task, LARGEST_BATCH));
   const isCut = sizes.reduce((count, { length }) => count * length, 1) > MOST_BATCHES;

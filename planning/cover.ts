@@ -7,7 +7,7 @@ interface Machines {
 }
 
 interface Need {
-  /** Of a machine, by node. */
+  /** Slots of a machine, by node. */
   readonly slots: readonly number[];
   readonly left: number;
 }

@@ -1,8 +1,9 @@
 /** The search of one scheduler, one step at a time; `search.ts` has its idea. */
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
-import { isBornOut, type Look, lookedAt, MOST_LOOKS } from "./looks.ts";
-import { BOUND_ERROR, isRuledOut, reachOf, wideError } from "./outlook.ts";
+import { isBornOut, type Look, lookedAt, MOST_SETTLING, relaxedLook } from "./looks.ts";
+import { shortageOf } from "./missing.ts";
+import { BOUND_ERROR, COMFORTABLE, isRuledOut, scoreOf, wideError } from "./outlook.ts";
 import { type Cut, filled, isWithin, type Relaxed, relaxed } from "./relaxation.ts";
 import type { Row } from "./space.ts";
 import { costOfTried, nearer, note, type Problem, ranked, type Tried } from "./standing.ts";
@@ -36,12 +37,9 @@ export interface Hopeful extends Tried {
 }
 
 /** A cut, and the look that it is by. */
-interface Missed {
-  readonly cut: Cut;
-  readonly key: string;
-}
+type Missed = ReturnType<typeof whole>;
 
-function whole(rows: readonly Row[]): Missed {
+function whole(rows: readonly Row[]) {
   return { cut: new Map(rows.entries()), key: rows.join(";") };
 }
 
@@ -118,7 +116,7 @@ export class Descent {
   *refused(tried: Tried, { runs, goals }: Trial, limit: number): Generator<undefined, void> {
     const { rows } = tried.contender.shape;
     const { key, cut } = whole(rows);
-    if (!isRuledOut(goals, runs, BOUND_ERROR / 4, MOST_LOOKS)) this.#doubt();
+    if (!isRuledOut(goals, runs, BOUND_ERROR / 4, MOST_SETTLING)) this.#doubt();
     this.#forget(tried);
     this.#keeps.set(key, false);
     this.#cut(cut);
@@ -150,22 +148,28 @@ export class Descent {
       const { rows } = yield* this.#relaxed(factor);
       if (rows === null || (yield* this.keeps(filled(this.alternative, rows)))) break;
     }
-    if (confirmed === null && this.passed.length === 0) yield* this.#fullest();
+    if (confirmed === null && this.passed.length === 0) yield* this.isFeasible();
     yield* this.#downwards(until);
   }
 
-  /** The fullest cluster. Where not even all replicas that there may be keep the goals, nothing is left to look for. */
-  *#fullest(): Generator<undefined, void> {
-    const { space } = this.alternative.choice;
+  /** Whether the fullest cluster may keep the goals, or simulations at least do not rule out that any does. */
+  *isFeasible(): Generator<undefined, boolean> {
+    const { goals, standing, mostTrials } = this.#problem;
     const found = yield* this.nearest(true);
-    if (found !== null && (yield* this.keeps(found.shape.rows))) return;
-    if (space.hosting !== "apart") return;
-    const key = "all";
-    const rows = space.tasks.map((_, t) => this.#most(t));
-    if (yield* this.#mayKeep(key, rows)) return;
+    if (found !== null) {
+      const look = (asked: boolean) => lookedAt(this.#problem, found.document, asked);
+      if (this.#isThorough && (yield* this.keeps(found.shape.rows))) return true;
+      if (!this.#isThorough && scoreOf(goals, (yield* look(false)).trial.runs) >= COMFORTABLE)
+        return true;
+      if (!this.#isThorough && (yield* look(true)).keeps) return true;
+    }
+    const isOwn = this.alternative.choice.space.hosting === "apart" && !this.alternative.scales;
+    if (!isOwn || standing.explored.simulated >= mostTrials) return true;
+    const shortage = yield* shortageOf(this.#problem, this.alternative, standing.shortage);
+    if (shortage === null) return true;
+    standing.shortage = shortage;
     this.bound = Number.POSITIVE_INFINITY;
-    const { standing } = this.#problem;
-    standing.fullest = nearer(standing.fullest, this.#looks.get(key) as Look);
+    return false;
   }
 
   /** Among the fullest clusters that there are, in case that no other was simulated. */
@@ -255,10 +259,8 @@ export class Descent {
     explored.ruledOut.serviceTime++;
     const cut = rows.map((row, t) => {
       const fastest = Math.min(...row.map((n, k) => (n > 0 ? bounds.meanMs(t, k) : Infinity)));
-      return [
-        t,
-        row.map((_, k) => (bounds.meanMs(t, k) < fastest ? 0 : space.bounds.high[t])),
-      ] as const;
+      const most = row.map((_, k) => (bounds.meanMs(t, k) < fastest ? 0 : space.bounds.high[t]));
+      return [t, most] as const;
     });
     return new Map(cut);
   }
@@ -272,12 +274,10 @@ export class Descent {
       if (yield* this.#taskMayKeep(t, rows[t])) continue;
       this.#problem.standing.explored.ruledOut.task++;
       let least = rows[t];
-      const prices = space.slotPrices;
-      const kinds = [...least.keys()].filter((k) => least[k] > 0);
-      const [cheapest] = kinds.sort((a, b) => prices[a] - prices[b]);
-      // Somewhat more of one kind misses as well, as a rule: then one cut does for many.
+      const main = least.indexOf(Math.max(...least));
+      // Somewhat more of its main kind misses as well, as a rule: then one cut does for many.
       for (let lift = 0; lift < MOST_LIFTS; lift++) {
-        const more = least.with(cheapest, raised(least[cheapest]));
+        const more = least.with(main, raised(least[main]));
         if (sumOf(more) > space.bounds.high[t] || (yield* this.#taskMayKeep(t, more))) break;
         least = more;
       }
@@ -287,9 +287,8 @@ export class Descent {
   }
 
   *#taskMayKeep(task: number, row: Row): Generator<undefined, boolean> {
-    const rows = this.alternative.choice.space.tasks.map((_, t) =>
-      t === task ? row : this.#most(t),
-    );
+    const { space, bounds } = this.alternative.choice;
+    const rows = space.bounds.high.map((most, t) => bounds.fastestRow(t, most)).with(task, row);
     return yield* this.#mayKeep(`${task}/${row.join()}`, rows);
   }
 
@@ -297,20 +296,9 @@ export class Descent {
   *#mayKeep(key: string, rows: readonly Row[]): Generator<undefined, boolean> {
     const known = this.#keeps.get(key);
     if (known !== undefined) return known;
-    const { document, choice } = this.alternative;
-    const relaxed = { ...document, cluster: choice.space.relaxedClusterOf(rows) };
-    const look = yield* lookedAt(this.#problem, relaxed, this.#isThorough);
-    const keeps = reachOf(this.#problem.goals, look.trial.runs) >= 0;
-    this.#remember(key, { ...look, keeps, error: wideError(++this.#wideLooks) });
-    return keeps;
-  }
-
-  /** As many as there may be, of the kind that is fastest for the task. */
-  #most(task: number): Row {
-    const { space, bounds } = this.alternative.choice;
-    const times = space.runsOn[task].map((_, kind) => bounds.meanMs(task, kind));
-    const fastest = times.indexOf(Math.min(...times));
-    return times.map((_, kind) => (kind === fastest ? space.bounds.high[task] : 0));
+    const look = yield* relaxedLook(this.#problem, this.alternative, rows, this.#isThorough);
+    this.#remember(key, { ...look, error: wideError(++this.#wideLooks) });
+    return look.keeps;
   }
 
   /** From rows that miss, one replica more of the busiest task again and again, until the goals are kept. */

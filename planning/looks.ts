@@ -1,24 +1,26 @@
 /** Looks at clusters by short replications, and how far a miss rules a cluster out. */
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
+import type { Alternative } from "./contenders.ts";
 import { assuredOf, BOUND_ERROR, isRuledOut, reachOf, scoreOf } from "./outlook.ts";
 import { brief } from "./run-length.ts";
+import type { Row } from "./space.ts";
 import { isComfortable, type Problem } from "./standing.ts";
 import type { Trial } from "./trial.ts";
 
 /** Replications of a few thousand requests that a cluster is looked at with. */
-export const MOST_LOOKS = 6;
+const MOST_LOOKS = 6;
 /** A window that counts few requests is looked at until so many are counted. */
 const FEWEST_COUNTED = 3000;
-/** Of one that misses by a little, before it is ruled out. */
-const MOST_SETTLING = 40;
+/** Replications of a cluster that misses by a little, before it is ruled out. */
+export const MOST_SETTLING = 40;
 
-/** What simulations show of some rows. */
+/** Simulations of some rows, and whether these keep the goals. */
 export interface Look {
   readonly document: ScenarioDocument;
   /** A pilot's where that was enough. */
   readonly trial: Trial;
   readonly keeps: boolean;
-  /** Of ruling out by it. */
+  /** Probability that this look rules a cluster out in error. */
   readonly error: number;
 }
 
@@ -43,12 +45,22 @@ export function* lookedAt(
   const trial = yield* laboratory.start(document, goals, pilot);
   for (let n = 1; n <= looksAt(trial); n++) {
     yield* laboratory.extend(trial, n);
-    if (reachOf(goals, trial.runs) < 0)
-      return { document: trial.document, trial, keeps: false, error };
-    if (isClear(trial)) break;
+    if (reachOf(goals, trial.runs) < 0 || isClear(trial)) break;
   }
   const keeps = scoreOf(goals, trial.runs) >= 0;
   return { document: trial.document, trial, keeps, error };
+}
+
+/** Whether these rows may keep the goals on machines of their own: if not, no cluster with as few does. */
+export function* relaxedLook(
+  problem: Problem,
+  { document, choice }: Alternative,
+  rows: readonly Row[],
+  asked: boolean,
+): Generator<undefined, Look> {
+  const relaxed = { ...document, cluster: choice.space.relaxedClusterOf(rows) };
+  const look = yield* lookedAt(problem, relaxed, asked);
+  return { ...look, keeps: reachOf(problem.goals, look.trial.runs) >= 0 };
 }
 
 /** Whether the goals are kept, as far as more runs can tell. */

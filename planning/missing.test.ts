@@ -1,10 +1,11 @@
 /** Problems without a solution that are told before any search, with the figure that is missing. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { finished } from "../engine/basics/iterables.ts";
 import { parseScenario } from "../scenario/parse.ts";
 import { issuesOf } from "../scenario/reading/issues.test-support.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
-import { makePlans } from "./plan.ts";
+import { makePlans, type Plan } from "./plan.ts";
 import { solve } from "./solve.test-support.ts";
 
 /** Two tasks, 40 and 20 ms, on four slots of 1000 MB. */
@@ -25,18 +26,14 @@ function load(text: string) {
   return parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
 }
 
+const OPTIONS = { mostReplicas: 64, mostTrials: 1e4, schedulers: [], solve } as const;
+
 /** Told at the first step that knows the problem, before a request is simulated. */
-function missingOf(text: string) {
-  const options = {
-    mostReplicas: 64,
-    mostTrials: 1e4,
-    schedulers: [],
-    solve,
-  } as const;
-  const steps = makePlans(load(text), NO_INPUTS, options);
+function missingOf(text: string, mostReplicas = 64) {
+  const steps = makePlans(load(text), NO_INPUTS, { ...OPTIONS, mostReplicas });
   for (let next = steps.next(); next.done !== true; next = steps.next()) {
-    const { combinations, requests, missing } = next.value;
-    if (combinations > 0) return { missing, requests };
+    const { combinations, requests, standing } = next.value;
+    if (combinations > 0) return { missing: standing?.missing, requests };
   }
   return null;
 }
@@ -78,6 +75,12 @@ test("nothing is missing where a search has to tell", () => {
   expect(missingOf(TWO)).toEqual({ missing: null, requests: 0 });
 });
 
+test("slow devices that come first are not taken for all that there may be", () => {
+  const slow = "{ name: s, count: 4, devices: { cpu: { slots: 1, speed: 0.1 } } }";
+  const text = TWO.replace("nodes: [", `nodes: [${slow}, `);
+  expect(missingOf(text, 4)).toEqual({ missing: null, requests: 0 });
+});
+
 test.each([
   [
     "machines that hold no replica",
@@ -107,4 +110,60 @@ test("a placement that says where each replica runs leaves nothing to plan", () 
     "placement: [{ task: detect, node: n, replicas: 1 }, { task: plate, node: n, replicas: 1 }]";
   const text = TWO.replace("plate: 1 }", `plate: 1 }\n  ${placement}`);
   expect(() => missingOf(text)).toThrow(/cluster\.placement says where each replica runs/);
+});
+
+/** 60 requests at once. */
+function burst(tasks: readonly string[], nodes: string): string {
+  const after = (t: number): string => (t === 0 ? "" : `, after: [${tasks[t - 1]}]`);
+  return `
+name: burst
+pipelines: { p: { slo: { latencyMs: ${250 * tasks.length}, percentile: 95 }, tasks: { ${tasks.map((task, t) => `${task}: { model: m${after(t)} }`).join(", ")} } } }
+models: { m: { service: { distribution: gamma, meanMs: 100, cv: 0.5 } } }
+cluster: { nodes: [${nodes}], replicas: { ${tasks.map((task) => `${task}: 1`).join(", ")} } }
+workload: { arrivals: burst, requests: 60 }
+run: { seed: 1, replications: 5 }
+`;
+}
+
+function planOf(text: string, schedulers: readonly string[] = []): Plan {
+  return finished(makePlans(load(text), NO_INPUTS, { ...OPTIONS, schedulers }))[0];
+}
+
+const machines = (count: number): string => `{ name: n, count: ${count}, devices: { gpu: 1 } }`;
+const SLOW = "{ name: s, count: 90, devices: { cpu: { slots: 1, speed: 0.2 } } }";
+
+describe("machines too few for a load that bounds take for possible", () => {
+  // 57 of 60 requests of 100 ms in 250 ms take 23 replicas by the traffic equations.
+  test.each([
+    ["of one task", ["a"], machines(24), /^a \d+: .* and all machines together have 24 slots/],
+    [
+      "of two tasks, each of which would have enough",
+      ["a", "b"],
+      machines(30),
+      /^a \d+, b \d+: .* and all machines together have 30 slots/,
+    ],
+    [
+      "of a kind beside which slower ones are too slow",
+      ["a"],
+      `${machines(12)}, ${SLOW}`,
+      /^a \d+: .* and all machines as fast as n have 12 slots/,
+    ],
+  ])("%s are told after some looks, for every scheduler", (_, tasks, nodes, message) => {
+    const plan = planOf(burst(tasks, nodes), ["fifo", "join-shortest-queue"]);
+    expect(missingOf(burst(tasks, nodes))?.missing).toBeNull();
+    expect(plan).toMatchObject({ state: "none", missing: expect.stringMatching(message) });
+    expect(plan.explored.simulated).toBeLessThan(100);
+    const [, needed, there] =
+      /at least (\d+) replicas .* have (\d+) slots/.exec(plan.missing ?? "") ?? [];
+    expect(Number(needed)).toBeGreaterThan(Number(there));
+  });
+
+  test("are no more than a plan takes where there are enough, with which there is a plan", () => {
+    const [, needed] =
+      /at least (\d+)/.exec(planOf(burst(["a"], machines(24))).missing ?? "") ?? [];
+    const { best, missing } = planOf(burst(["a"], machines(64)));
+    const taken = best?.machines?.n ?? 0;
+    expect([missing, Number(needed) <= taken]).toEqual([null, true]);
+    expect(planOf(burst(["a"], machines(taken))).best?.cost).toBe(taken);
+  });
 });

@@ -1,9 +1,11 @@
-/** Problems that no search solves, known before one: a goal or a load beyond all machines that there are. */
+/** Problems without a solution: an SLO or a load beyond all machines that there are, by bounds or by a few simulations. */
 import { sumOf } from "../engine/statistics/estimate.ts";
-import type { Alternative } from "./contenders.ts";
-import type { Row, Space } from "./space.ts";
-import type { Problem, Standing } from "./standing.ts";
-import { keptOf } from "./trial.ts";
+import { attainmentOf, type Goal } from "../results/slo.ts";
+import type { Alternative, Choice } from "./contenders.ts";
+import { isBornOut, relaxedLook } from "./looks.ts";
+import { wideError } from "./outlook.ts";
+import type { Row } from "./space.ts";
+import type { Problem, Shortage } from "./standing.ts";
 
 /** The figure that is missing, as a sentence; null where bounds leave a search to do. */
 export function missingOf({ alternatives, goals }: Problem): string | null {
@@ -11,19 +13,10 @@ export function missingOf({ alternatives, goals }: Problem): string | null {
   return reasons.includes(null) ? null : reasons[0];
 }
 
-/** The same, by a simulation of more than any cluster has. */
-export function missingOn({ fullest }: Standing): string | null {
-  if (fullest === null) return null;
-  const shares = Object.entries(keptOf(fullest.trial)).map(([pipeline, { sloAttainmentRatio }]) => {
-    return `${(100 * sloAttainmentRatio.mean).toPrecision(4)} % of ${pipeline}'s requests`;
-  });
-  return `even all replicas that there may be, each on a machine of its own and the fastest device, keep only ${shares.join(", ")} within the SLO`;
-}
-
-function reasonFor(alternative: Alternative, goals: Problem["goals"]): string | null {
+function reasonFor(alternative: Alternative, goals: readonly Goal[]): string | null {
   const { batches, isOpen } = alternative;
   const { space, bounds } = alternative.choice;
-  const rows = space.tasks.map((_, task) => mostOf(space, task));
+  const rows = space.bounds.high.map((high, t) => space.slotsFor(t).map((n) => Math.min(n, high)));
   if (bounds.servesTooSlowly(rows)) {
     const figures = goals.map(({ pipeline, latencyMs, share }) => {
       const leastMs = bounds.leastMs(rows, pipeline, share);
@@ -34,11 +27,10 @@ function reasonFor(alternative: Alternative, goals: Problem["goals"]): string | 
   const full = [...rows.keys()].find(
     (t) => bounds.utilisation(t, rows[t], batches[t], !isOpen) >= 1,
   );
-  if (full === undefined) return roomFor(space, leastOf(alternative));
+  if (full === undefined) return roomFor(alternative, leastOf(alternative));
   const jobs = bounds.jobs(full, !isOpen);
   const most = jobs / bounds.utilisation(full, rows[full], batches[full], !isOpen);
-  const where = `${sumOf(rows[full])} replicas, all that there may be,`;
-  return `${space.tasks[full]} has ${jobs.toFixed(1)} jobs per second to do, and ${where} do ${most.toFixed(1)}`;
+  return `${space.tasks[full]} has ${jobs.toFixed(1)} jobs per second to do, and ${Math.min(space.bounds.high[full], sumOf(rows[full]))} replicas, all that there may be, do ${most.toFixed(1)}`;
 }
 
 /** By task, the replicas that its jobs take, were all of the kind that does most. */
@@ -51,28 +43,115 @@ function leastOf({ choice, batches, isOpen }: Alternative): readonly number[] {
   });
 }
 
-/** Which tasks need more slots than all machines have with the memory for their models; null where there is room for all. */
-function roomFor({ hosting, tasks, room, counts }: Space, least: readonly number[]): string | null {
+/**
+ * Which tasks need more slots than machines have with the memory for their models, all of them or those with a kind of
+ * device; null where there is room for all.
+ */
+function roomFor(
+  { choice: { space }, document }: Alternative,
+  least: readonly number[],
+  kind: number | null = null,
+): string | null {
+  const { hosting, tasks, room, counts, examples } = space;
   if (hosting === "everywhere") return null;
   for (const { tasks: own } of room) {
-    const kinds = room.filter((one) => String(one.tasks) === String(own));
+    const those = room.filter((one) => String(one.tasks) === String(own));
+    const kinds = those.filter((one) => kind === null || one.kind === kind);
     const slots = sumOf(kinds.flatMap((one) => one.slots.map((n, node) => n * counts[node])));
     const needed = sumOf(own.map((t) => least[t]));
     if (needed <= slots) continue;
-    const each = own.map((t) => `${tasks[t]} ${least[t]}`).join(", ");
-    return `${each}: at least ${needed} replicas are needed, and all machines together have ${slots} slots with the memory for their models`;
+    const each = own.flatMap((t) => (least[t] === 0 ? [] : `${tasks[t]} ${least[t]}`)).join(", ");
+    const name = kind === null ? null : document.cluster.nodes?.[examples[kind].node].name;
+    const which = name === null ? "together" : `as fast as ${name}`;
+    return `${each}: at least ${needed} replicas are needed, and all machines ${which} have ${slots} slots with the memory for their models`;
   }
   return null;
 }
 
-/** As many replicas by kind as all machines hold, within the most that the task may have. */
-function mostOf({ bounds, runsOn, room, counts }: Space, task: number): Row {
-  let left = bounds.high[task];
-  return runsOn[task].map((runs, kind) => {
-    const own = room.filter((one) => one.kind === kind && one.tasks.includes(task));
-    const slots = own.map(({ slots: each }) => sumOf(each.map((n, node) => n * counts[node])));
-    const replicas = runs ? Math.min(left, ...slots) : 0;
-    left -= replicas;
-    return replicas;
-  });
+/** Why not even all machines keep the goals, by simulations; null where these do not show it. `known`: of a scheduler before. */
+export function* shortageOf(
+  problem: Problem,
+  alternative: Alternative,
+  known: Shortage | null,
+): Generator<undefined, Shortage | null> {
+  const isKnown = known?.choice === alternative.choice;
+  const found = isKnown ? known : yield* suspected(problem, alternative);
+  for (const [i, rows] of (found?.misses ?? []).entries()) {
+    const look = yield* relaxedLook(problem, alternative, rows, true);
+    const error = wideError(i + 1);
+    if (look.keeps || !(yield* isBornOut(problem, { ...look, error }, 1))) return null;
+  }
+  return found;
+}
+
+/** Parts of what tasks need: the least that has no room is shown, for the clearer a miss, the fewer runs show it. */
+const PARTS = Array.from({ length: 20 }, (_, i) => (i + 1) / 20);
+
+function* suspected(
+  problem: Problem,
+  alternative: Alternative,
+): Generator<undefined, Shortage | null> {
+  const { choice } = alternative;
+  const all = choice.space.bounds.high.map((most, t) => choice.bounds.fastestRow(t, most));
+  const { keeps, trial } = yield* relaxedLook(problem, alternative, all, true);
+  if (!keeps) {
+    const shareOf = (goal: Goal): number => attainmentOf(goal, trial.runs).estimate.mean;
+    const shares = problem.goals.map(
+      (goal) => `${(100 * shareOf(goal)).toPrecision(4)} % of ${goal.pipeline}'s requests`,
+    );
+    const text = `even all replicas that there may be, each on a machine of its own and the fastest device, keep only ${shares.join(", ")} within the SLO`;
+    return { text, choice, misses: [all] };
+  }
+  const fastest = new Set(all.map((row) => row.findIndex((n) => n > 0)));
+  for (const kind of choice.space.kinds === 1 ? [null] : [null, ...fastest]) {
+    const least = yield* leastOn(problem, alternative, kind);
+    const text = roomFor(alternative, least, kind);
+    if (text === null) continue;
+    const parts = PARTS.map((part) => least.map((n) => Math.ceil(part * n)));
+    const fewer = parts.find((some) => roomFor(alternative, some, kind) !== null) ?? least;
+    const misses = fewer.flatMap((n, t) => (n === 0 ? [] : clustersWith(choice, t, n - 1, kind)));
+    return {
+      text: `${text}; simulations rule out every cluster, with an error of at most 5 %`,
+      choice,
+      misses,
+    };
+  }
+  return null;
+}
+
+/** By task the fewest replicas that may keep the goals, whatever else there is: of any kind, or of one that is its fastest. */
+function* leastOn(
+  problem: Problem,
+  alternative: Alternative,
+  kind: number | null,
+): Generator<undefined, readonly number[]> {
+  const { choice } = alternative;
+  const least: number[] = [];
+  for (const [t, high] of choice.space.bounds.high.entries()) {
+    const isAsked = kind === null || choice.bounds.fastestRow(t, 1)[kind] === 1;
+    let [misses, keeps] = [-1, isAsked ? high : 0];
+    while (keeps - misses > 1) {
+      const n = Math.floor((misses + keeps) / 2);
+      let mayKeep = false;
+      for (const rows of clustersWith(choice, t, n, kind))
+        mayKeep ||= (yield* relaxedLook(problem, alternative, rows, true)).keeps;
+      [misses, keeps] = mayKeep ? [misses, n] : [n, keeps];
+    }
+    least.push(keeps);
+  }
+  return least;
+}
+
+/** So many replicas of a task on its fastest kind, without and, of one kind, with all slots of others; most of other tasks. */
+function clustersWith(
+  { space, bounds }: Choice,
+  task: number,
+  n: number,
+  kind: number | null,
+): readonly (readonly Row[])[] {
+  const own = bounds.fastestRow(task, n);
+  const rows = kind === null ? [own] : [own, space.slotsFor(task).with(kind, n)];
+  const most = space.bounds.high.map((high, t) => bounds.fastestRow(t, high));
+  const allowed = rows.filter((row) => sumOf(row) >= space.bounds.low[task]);
+  return allowed.map((row) => most.with(task, row));
 }

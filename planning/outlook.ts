@@ -19,16 +19,13 @@ export interface Outlook {
 }
 
 /** The part of a trial that judging reads. */
-interface Judged {
-  readonly document: ScenarioDocument;
-  readonly goals: readonly Goal[];
-  readonly runs: readonly SloRun[];
-}
+type Judged = Readonly<{ document: ScenarioDocument; goals: readonly Goal[]; runs: SloRun[] }>;
 
 const HOPELESS = 0.1;
-/** Requests come late together: a share varies as one of so many times fewer independent ones. */
+/** A score from which on more tells little. */
+export const COMFORTABLE = 0.3;
+/** Requests come late together: a share varies as one of so many times fewer independent ones; three sigmas are its limit. */
 const CLUSTERED = 9;
-const FEW_SIGMAS = 3;
 /** Fewer runs rule nothing out by their spread. */
 const FEWEST_FOR_SPREAD = 4;
 
@@ -47,12 +44,13 @@ export function outlook(
   above = HOPELESS,
   drawn: readonly DrawnRun[] = [],
 ): Outlook {
-  const { mean, halfWidth95 } = attainmentOf(goal, runs).estimate;
+  const { estimate, requests } = attainmentOf(goal, runs);
+  const { mean, halfWidth95 } = estimate;
   const { changes } = attainmentOf(goal, runs, drawn);
   const inputs = inputHalfWidth(changes, error);
   if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1, inputs };
-  const independent = Math.sqrt((mean * (1 - mean)) / requestsOf(goal, runs));
-  const clustered = FEW_SIGMAS * Math.sqrt(CLUSTERED) * independent;
+  const independent = Math.sqrt((mean * (1 - mean)) / requests);
+  const clustered = 3 * Math.sqrt(CLUSTERED) * independent;
   const freedom = runs.length - 1;
   const spread = freedom === 0 ? 0 : halfWidth95 / studentT(freedom, 0.025);
   const width = (tail: number): number =>
@@ -61,13 +59,6 @@ export function outlook(
   const least = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
   const upwards = Math.hypot(width(above), inputHalfWidth(changes, above));
   return { mean, low: mean - Math.hypot(mean - least, inputs), high: mean + upwards, inputs };
-}
-
-function requestsOf({ pipeline }: Goal, runs: readonly SloRun[]): number {
-  return runs.reduce(
-    (total, { pipelines, counted }) => total + (pipelines[pipeline]?.requests ?? counted),
-    0,
-  );
 }
 
 /** How far the worst kept goal is from being missed, in shares of what may be late; below 0: missed. */
@@ -83,14 +74,14 @@ export function reachOf(goals: readonly Goal[], runs: readonly SloRun[], error =
   return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, 1, error).high);
 }
 
-/** Whether the spread of the runs rules out that all goals are kept, but for the error, at each of so many looks. */
+/** Whether the spread of the runs rules out that all goals are kept, but for the error, split over goals and so many looks. */
 export function isRuledOut(
   goals: readonly Goal[],
   runs: readonly SloRun[],
   error: number,
   looks: number,
 ): boolean {
-  return runs.length >= FEWEST_FOR_SPREAD && reachOf(goals, runs, error / looks) < 0;
+  return runs.length >= FEWEST_FOR_SPREAD && reachOf(goals, runs, error / looks / goals.length) < 0;
 }
 
 /** Of the statement that nothing cheaper keeps the goals: half for tests of the cluster itself, half for those of others. */

@@ -12,8 +12,7 @@
 import { Fault } from "../engine/basics/fault.ts";
 import { goalsOf } from "../results/slo.ts";
 import { poolNames } from "../scenario/compile/compile.ts";
-import type { PlacementByKind } from "../scenario/compile/placement.ts";
-import { placementByNode } from "../scenario/compile/placement.ts";
+import { type PlacementByKind, placementByNode } from "../scenario/compile/placement.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
@@ -27,7 +26,7 @@ import {
   withBatches,
 } from "./contenders.ts";
 import { canHostEverywhere, type NotSearched, notSearched } from "./left-out.ts";
-import { missingOf, missingOn } from "./missing.ts";
+import { missingOf } from "./missing.ts";
 import {
   type Asked,
   askedOf,
@@ -38,7 +37,7 @@ import {
   type Swept,
   sweptOf,
 } from "./question.ts";
-import { descent, isLarge } from "./search.ts";
+import { Descents, isLarge } from "./search.ts";
 import { type CostUnit, type Hosting, Space } from "./space.ts";
 import {
   costOfTried,
@@ -122,14 +121,14 @@ export interface PlanEntry {
   readonly allCheaperTried: boolean;
   /** `not confirmed`: `best` keeps the goals on the requests of the search alone. */
   readonly state: "confirmed" | "not confirmed" | "none";
-  /** Why bounds alone rule out every cluster; null where they do not. */
+  /** Why no cluster keeps the goals, by bounds or simulations; null where they do not show that. */
   readonly missing: string | null;
   /** Whether the search ended before it was done. */
   readonly stopped: boolean;
   /** Nothing that costs less keeps the goals, as far as the search can tell. */
   readonly lowerBound: number;
   readonly promise: NonNullable<Asked["promise"]>;
-  /** Of a load that changes, the part that the plan is for; null for all of it. */
+  /** The part of a changing load that the plan is for; null for all of it. */
   readonly window: Window | null;
   /** Where fresh requests could not tell whether the goals are kept, the length that would probably tell. */
   readonly needed: Confirmed["needed"];
@@ -152,8 +151,6 @@ export interface Step {
   readonly combinations: number;
   /** Whether an incumbent is looked for before the cheapest clusters. */
   readonly isLarge: boolean;
-  /** Why there is no solution, with the figure that is missing; null where that takes a search. */
-  readonly missing: string | null;
   readonly standing: Standing | null;
 }
 
@@ -175,7 +172,7 @@ export function* makePlans(
   const plans: Plan[] = [];
   for (const combinations of loads.values()) {
     const step = { done: plans.length, of: loads.size, requests: 0 };
-    yield { ...step, combinations: 0, isLarge: false, missing: null, standing: null };
+    yield { ...step, combinations: 0, isLarge: false, standing: null };
     const asked = askedOf(combinations, inputs, options);
     const pace = options.pace && partOf(options.pace, loads.size - plans.length);
     const split = { ...options, pace, error: FAMILY_ERROR / loads.size };
@@ -183,10 +180,10 @@ export function* makePlans(
     const { laboratory, standing } = problem;
     const size = combinationsOf(problem.alternatives, MOST_COUNTED);
     const count = size === MOST_COUNTED ? Number.POSITIVE_INFINITY : size;
-    const missing = missingOf(problem);
-    const known = { ...step, combinations: count, isLarge: isLarge(problem), missing, standing };
+    standing.missing = missingOf(problem);
+    const known = { ...step, combinations: count, isLarge: isLarge(problem), standing };
     yield known;
-    const steps = descent(problem);
+    const steps = new Descents(problem).run();
     let search: Search | null = null;
     try {
       let next = steps.next();
@@ -198,9 +195,7 @@ export function* makePlans(
       if (!(error instanceof OutOfTime)) throw error;
     }
     const plan = planOf(asked.combinations[0], combinations[0], problem, search);
-    const { promise = "long-run" } = options;
-    const why = missing ?? (plan.best === null ? missingOn(standing) : null);
-    plans.push({ ...plan, missing: why, promise, window: asked.window });
+    plans.push({ ...plan, promise: options.promise ?? "long-run", window: asked.window });
   }
   return plans;
 }
@@ -223,7 +218,7 @@ function planOf(
   given: Swept,
   { goals, alternatives, standing, laboratory, isBatchSpaceCut }: Problem,
   search: Search | null,
-): Omit<Plan, "missing" | "promise" | "window"> {
+): Omit<Plan, "promise" | "window"> {
   const { confirmed, nearest, noted } = standing;
   const best = confirmed ?? standing.unclear ?? standing.incumbent;
   const isConfirmed = confirmed !== null;
@@ -254,6 +249,7 @@ function planOf(
     nearest: best !== null || nearest === null ? null : answer(nearest),
     allCheaperTried: (best === null || isConfirmed) && left.length === 0,
     state: best === null ? "none" : isConfirmed ? "confirmed" : "not confirmed",
+    missing: standing.missing,
     stopped: search === null,
     lowerBound: standing.bound,
     needed: isConfirmed ? null : standing.needed,

@@ -1,4 +1,4 @@
-/** What a scenario asks a plan: loads to plan for, choices to choose from, and replicas that tasks may have. */
+/** The question of a plan: loads to plan for, choices to choose from, and replicas that tasks may have. */
 import { Fault } from "../engine/basics/fault.ts";
 import { goalsOf } from "../results/slo.ts";
 import { checkedSweep } from "../scenario/expand-sweep.ts";
@@ -92,17 +92,12 @@ export function boundsOf(
   return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high) };
 }
 
-/** The busiest part of a load that changes, or all of it. */
-type WindowName = "peak" | "whole";
-/** Of requests as they come for ever, or of runs as long as the scenario's that begin on an empty, whole cluster. */
-type PromiseName = "long-run" | "runs";
-
 /** For which requests the goals are to be kept. */
 export interface Asked {
-  /** The part of a load that changes. Default: peak. */
-  readonly window?: WindowName;
-  /** Default: long-run. */
-  readonly promise?: PromiseName;
+  /** The busiest part of a load that changes, or all of it. Default: peak. */
+  readonly window?: "peak" | "whole";
+  /** Requests as they come for ever, or runs as long as the scenario's that begin on an empty, whole cluster. Default: long-run. */
+  readonly promise?: "long-run" | "runs";
 }
 
 /** The scenarios that are simulated for a plan: of the window, and as long as what is promised needs. */
@@ -134,8 +129,6 @@ function mayScale({ scheduler }: ScenarioDocument): boolean {
   const preset = typeof scheduler === "string" ? scheduler : scheduler.preset;
   return (
     (typeof scheduler === "object" && "scaling" in scheduler) ||
-    !TEXTBOOK.has(String(preset ?? "fifo"))
+    !TEXTBOOK_PRESETS.includes(String(preset ?? "fifo"))
   );
 }
-
-const TEXTBOOK = new Set(TEXTBOOK_PRESETS);

@@ -106,7 +106,7 @@ function programOf(
       lines.push(`x${t}_${k} - ${more} ${names[w]} >= 0`);
   }
   const costs = prices.map((price, node) => `${price} m${node}`).join(" + ");
-  // Of equal costs, few replicas: free slots are filled afterwards.
+  // At equal costs few replicas do: free slots are filled afterwards.
   return [
     ...["Minimize", ` obj: ${costs}`, "Subject To", ...lines.map((line, i) => ` r${i}: ${line}`)],
     ...["Bounds", ...limits.map((limit) => ` ${limit}`)],

@@ -38,17 +38,12 @@ const MOST_RUNNERS_UP = 2;
 /** Programs and clusters that runners-up are looked for with. */
 const MOST_STEPS = 12;
 
-/** Yields in the midst of replications, and after each program. */
-export function* descent(problem: Problem): Generator<undefined, Search> {
-  return yield* new Descents(problem).run();
-}
-
 export function isLarge({ alternatives }: Pick<Problem, "alternatives">): boolean {
   return combinationsOf(alternatives, LARGE) === LARGE;
 }
 
-/** All schedulers. */
-class Descents {
+/** The search of all schedulers. */
+export class Descents {
   readonly #problem: Problem;
   readonly #descents: readonly Descent[];
   readonly #isLarge: boolean;
@@ -63,28 +58,36 @@ class Descents {
     this.#descents = problem.alternatives.map((one) => new Descent(problem, one, this.#isLarge));
   }
 
+  /** Yields in the midst of replications, and after each program. */
   *run(): Generator<undefined, Search> {
     const { standing, laboratory } = this.#problem;
     for (const one of this.#descents) yield* one.advance();
     this.#tellBound();
+    const isUnknown = standing.missing === null && !this.#isLarge;
+    for (const one of isUnknown ? this.#descents : []) if (yield* one.isFeasible()) break;
     const groups = this.#isLarge ? this.#descents.map((one) => [one]) : [this.#descents];
     for (const [i, group] of groups.entries()) {
       const share = (FOR_OTHERS - laboratory.spent) / (groups.length - i);
       const until = laboratory.spent + Math.max(0, share);
       yield* this.#settle(group, !this.#isLarge ? 1 : i === 0 ? FOR_FIRST : until);
     }
-    if (this.#limit === Number.POSITIVE_INFINITY) yield* this.#settle(groups[0], 1);
+    const open = groups.find((group) => group.some(({ bound }) => Number.isFinite(bound)));
+    if (this.#limit === Number.POSITIVE_INFINITY && open) yield* this.#settle(open, 1);
     this.#tellBound();
     const isComplete = this.#descents.every(({ bound }) => bound >= this.#limit - 1e-9);
     const best = standing.confirmed;
-    if (best === null) yield* this.#lost();
-    if (best === null) return { runnersUp: [], alike: [], isComplete };
+    if (best === null) {
+      const isOut = this.#descents.every(({ proven }) => proven === Number.POSITIVE_INFINITY);
+      if (isOut) standing.missing ??= standing.shortage?.text ?? null;
+      yield* this.#lost();
+      return { runnersUp: [], alike: [], isComplete };
+    }
     const runnersUp = yield* this.#runnersUp(best);
     const alike = new Set(this.#alike.get(best.contender.alternative));
     return { runnersUp, alike: [...alike], isComplete };
   }
 
-  /** Of what is confirmed. */
+  /** Cost of the confirmed plan. */
   get #limit(): number {
     const { confirmed } = this.#problem.standing;
     return confirmed === null ? Number.POSITIVE_INFINITY : costOfTried(confirmed);
@@ -93,7 +96,7 @@ class Descents {
   /** The cheapest of these schedulers that fresh requests confirm, where it is cheaper than what stands. */
   *#settle(group: readonly Descent[], until: number): Generator<undefined, void> {
     const [first] = group;
-    if (first.bound >= this.#limit - 1e-9) return;
+    if (group.every(({ bound }) => bound >= this.#limit - 1e-9)) return;
     if (this.#isLarge) yield* first.fromAbove(until);
     let refusals = { cost: 0, count: 0 };
     for (;;) {
@@ -211,10 +214,8 @@ class Descents {
     const { alternative, shape } = contender;
     const { laboratory, goals } = this.#problem;
     const own = this.#descents.find((one) => one.alternative === alternative) as Descent;
-    const passed = (): readonly Tried[] => {
-      const all = this.#descents.flatMap((one) => one.passed);
-      return all.filter((one) => one.contender !== contender);
-    };
+    const passed = (): readonly Tried[] =>
+      this.#descents.flatMap((one) => one.passed.filter((each) => each.contender !== contender));
     const others = this.#descents.filter((one) => one.alternative.choice === alternative.choice);
     for (const one of others) {
       const count = sumOf(this.#descents.map((each) => each.hopeful.length));

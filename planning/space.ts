@@ -34,8 +34,6 @@ interface Bank {
   readonly kind: number;
   readonly slots: number;
   readonly memoryMb: number;
-  /** A slot's part of its machine's cost. */
-  readonly price: number;
 }
 
 /**
@@ -67,7 +65,7 @@ export class Space {
   readonly #banks: readonly Bank[];
   readonly #sizesMb: readonly number[];
   readonly #groups: readonly Group[];
-  /** Of one machine, by node. */
+  /** Price of one machine, by node. */
   readonly prices: readonly number[];
 
   constructor(document: ScenarioDocument, bounds: Bounds, hosting: Hosting = "apart") {
@@ -89,16 +87,14 @@ export class Space {
     this.bounds = bounds;
     this.tasks = tasks.map(({ name }) => name);
     this.unit = nodes === undefined ? "replicas" : priced ? "per hour" : "machines";
-    const sizes = tasks.map(({ model }) => (nodes === undefined ? 0 : model.memoryMb));
-    this.#sizesMb = sizes;
-    this.#banks = groups.flatMap(({ devices }, node) => {
-      const price = this.prices[node] / sumOf(Object.values(devices).map(slotsOf));
-      return Object.entries(devices).map(([device, one]) => {
+    this.#sizesMb = tasks.map(({ model }) => (nodes === undefined ? 0 : model.memoryMb));
+    this.#banks = groups.flatMap(({ devices }, node) =>
+      Object.entries(devices).map(([device, one]) => {
         const { slots, memoryMb = Number.POSITIVE_INFINITY } =
           typeof one === "number" ? { slots: one } : one;
-        return { node, device, kind: kindOf(node, device), slots, memoryMb, price };
-      });
-    });
+        return { node, device, kind: kindOf(node, device), slots, memoryMb };
+      }),
+    );
     this.kinds = 1 + Math.max(...this.#banks.map(({ kind }) => kind));
     this.examples = Array.from({ length: this.kinds }, (_, kind) => {
       return this.#banks.find((bank) => bank.kind === kind) as Bank;
@@ -110,7 +106,7 @@ export class Space {
         return (
           hasTimes &&
           canHold(groups[node].resources, model.demand) &&
-          this.#banks.some((bank) => bank.kind === kind && bank.memoryMb >= sizes[i])
+          this.#banks.some((bank) => bank.kind === kind && bank.memoryMb >= this.#sizesMb[i])
         );
       });
     });
@@ -119,17 +115,12 @@ export class Space {
 
   /** Combinations of rows within all slots that there are; `most` where there are more. */
   combinations(most: number): number {
-    if (this.hosting === "everywhere")
-      return this.counts.reduce((product, n) => Math.min(most, product * (n + 1)), 1);
-    const slots = this.#slotsOf(this.counts);
-    const rows = this.runsOn.map((runs, task) => {
-      const free = slots.map((n, kind) => (runs[kind] ? Math.min(n, this.bounds.high[task]) : 0));
-      return free.reduce((product, n) => product * (n + 1), 1);
-    });
-    return Math.min(
-      most,
-      rows.reduce((product, n) => product * n),
-    );
+    const { high } = this.bounds;
+    const each =
+      this.hosting === "everywhere"
+        ? this.counts
+        : high.flatMap((limit, task) => this.slotsFor(task).map((n) => Math.min(n, limit)));
+    return each.reduce((product, n) => Math.min(most, product * (n + 1)), 1);
   }
 
   /** Most machines of each node. */
@@ -148,25 +139,23 @@ export class Space {
     });
     const own = sizes.map((least, task) => ({ least, tasks: [task] }));
     return this.examples.flatMap((_, kind) =>
-      (this.hosting === "apart" ? shared : own).map(({ least, tasks }) => ({
-        kind,
-        tasks,
-        slots: this.#groups.map((_group, node) =>
-          sumOf(
-            this.#banks
-              .filter((bank) => bank.node === node && bank.kind === kind && bank.memoryMb >= least)
-              .map((bank) => bank.slots),
-          ),
-        ),
-      })),
+      (this.hosting === "apart" ? shared : own).map(({ least, tasks }) => {
+        const banks = this.#banks.filter((bank) => bank.kind === kind && bank.memoryMb >= least);
+        const slots = this.#groups.map((_group, node) =>
+          sumOf(banks.map((bank) => (bank.node === node ? bank.slots : 0))),
+        );
+        return { kind, tasks, slots };
+      }),
     );
   }
 
-  /** Price of a slot by kind, on the cheapest machine that has such. */
-  get slotPrices(): readonly number[] {
-    return this.examples.map((_, kind) =>
-      Math.min(...this.#banks.filter((bank) => bank.kind === kind).map(({ price }) => price)),
-    );
+  /** Slots of these machines, all that there are by default, that can host the task, by kind. */
+  slotsFor(task: number, counts = this.counts): readonly number[] {
+    return this.runsOn[task].map((runs, kind) => {
+      const own = this.room.filter((one) => one.kind === kind && one.tasks.includes(task));
+      const slots = own.map((one) => sumOf(one.slots.map((n, node) => n * counts[node])));
+      return runs ? Math.min(...slots) : 0;
+    });
   }
 
   /** The cheapest machines with room for the replicas; null where there are none. */
@@ -181,7 +170,7 @@ export class Space {
     if (machines === null) return null;
     const { cost, counts } = machines;
     if (this.hosting === "apart") return { cost, machines: counts, rows };
-    const all = this.#everywhereOn(counts);
+    const all = this.tasks.map((_, task) => this.slotsFor(task, counts));
     const isAllowed = all.every((row, task) => sumOf(row) <= this.bounds.high[task]);
     return isAllowed ? { cost, machines: counts, rows: all } : null;
   }
@@ -198,9 +187,7 @@ export class Space {
     const nodes = (this.#document.cluster.nodes ?? []).flatMap((node, i) =>
       machines[i] === 0 ? [] : [{ ...node, count: machines[i] }],
     );
-    if (this.hosting === "apart")
-      return this.#clusterWith(rows, nodes, this.#placementOf(machines, rows, this.#sizesMb));
-    return { ...this.#clusterWith(rows, nodes), placement: this.#placementEverywhere(machines) };
+    return this.#clusterWith(rows, nodes, this.#placementOf(machines, rows, this.#sizesMb));
   }
 
   /**
@@ -217,49 +204,20 @@ export class Space {
     return this.#clusterWith(rows, nodes, this.#placementOf(machines, rows, none));
   }
 
-  /** The placement where devices differ. */
+  /** The placement where devices differ or slots host several tasks. */
   #clusterWith(
     rows: readonly Row[],
     nodes: NodeDocument[],
-    placement?: ClusterDocument["placement"],
+    placement: ClusterDocument["placement"],
   ): ClusterDocument {
     const { nodes: given, ...cluster } = this.#document.cluster;
     const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sumOf(rows[i])]));
     if (given === undefined) return { ...cluster, replicas };
-    return { ...cluster, replicas, nodes, ...(this.kinds === 1 ? {} : { placement }) };
+    const isPlain = this.kinds === 1 && this.hosting === "apart";
+    return { ...cluster, replicas, nodes, ...(isPlain ? {} : { placement }) };
   }
 
-  #slotsOf(counts: readonly number[], banks = this.#banks): number[] {
-    const slots = Array<number>(this.kinds).fill(0);
-    for (const bank of banks) slots[bank.kind] += bank.slots * counts[bank.node];
-    return slots;
-  }
-
-  /** By task and kind: the slots of these machines that can host the task. */
-  #everywhereOn(counts: readonly number[]): readonly Row[] {
-    return this.tasks.map((_, task) => this.#slotsOf(counts, this.#banksFor(task)));
-  }
-
-  #banksFor(task: number): readonly Bank[] {
-    return this.#banks.filter(
-      ({ kind, memoryMb }) => this.runsOn[task][kind] && memoryMb >= this.#sizesMb[task],
-    );
-  }
-
-  #placementEverywhere(counts: readonly number[]): ClusterDocument["placement"] {
-    return this.tasks.flatMap((task, t) =>
-      this.#banksFor(t)
-        .filter(({ node }) => counts[node] > 0)
-        .map(({ node, device, slots }) => ({
-          task,
-          node: this.#groups[node].name,
-          device,
-          replicas: slots * counts[node],
-        })),
-    );
-  }
-
-  /** Large models first, so that they find the slots with memory for them. */
+  /** Large models first, so that they find the slots with memory for them; a slot may host one task, or all. */
   #placementOf(
     counts: readonly number[],
     rows: readonly Row[],
@@ -272,7 +230,7 @@ export class Space {
       return this.#banks.flatMap(({ node, device, kind, memoryMb }, bank) => {
         const replicas = memoryMb < sizesMb[task] ? 0 : Math.min(left[kind], free[bank]);
         left[kind] -= replicas;
-        free[bank] -= replicas;
+        if (this.hosting === "apart") free[bank] -= replicas;
         const where = { node: this.#groups[node].name, device };
         return replicas === 0 ? [] : [{ task: this.tasks[task], ...where, replicas }];
       });
@@ -303,15 +261,8 @@ function kindsOf(
   };
 }
 
-function slotsOf(device: NodeDocument["devices"][string]): number {
-  return typeof device === "number" ? device : device.slots;
-}
-
 function withoutLimits(devices: NodeDocument["devices"]): NodeDocument["devices"] {
-  const entries = Object.entries(devices).map(([kind, device]) => {
-    if (typeof device === "number") return [kind, device];
-    const { memoryMb: _, ...rest } = device;
-    return [kind, rest];
-  });
-  return Object.fromEntries(entries);
+  const unlimited = (device: NodeDocument["devices"][string]) =>
+    typeof device === "number" ? device : { ...device, memoryMb: undefined };
+  return Object.fromEntries(Object.entries(devices).map(([kind, one]) => [kind, unlimited(one)]));
 }

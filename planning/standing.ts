@@ -1,11 +1,12 @@
-/** What a search gets, and how it stands: what it tried and ruled out, and its best so far. */
+/** The means of a search, and how it stands: clusters that it tried and ruled out, and its best so far. */
 
 import { estimate, sumOf } from "../engine/statistics/estimate.ts";
 import type { Goal } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { Solution } from "../schedulers/rules/solver.ts";
-import type { Alternative, Contender, Parameters } from "./contenders.ts";
-import { assuredOf, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
+import type { Alternative, Choice, Contender, Parameters } from "./contenders.ts";
+import { assuredOf, COMFORTABLE, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
+import type { Row } from "./space.ts";
 import { type Confirmed, FIRST_REPLICATIONS, type Laboratory, type Trial } from "./trial.ts";
 
 /** Solves a program in CPLEX's LP format, within so many nodes. Yields meanwhile. */
@@ -35,8 +36,10 @@ export interface Standing {
   bound: number;
   /** It misses the goals by the least. */
   nearest: Tried | null;
-  /** A miss with all replicas that there may be, where that rules every cluster out. */
-  fullest: Pick<Tried, "trial"> | null;
+  /** Why no cluster keeps the goals; null where that takes a search or is not known. */
+  missing: string | null;
+  /** Machines too few for some scheduler, if simulations showed that. */
+  shortage: Shortage | null;
   /** The last that fresh requests could neither confirm nor refute, and the length that would probably tell. */
   unclear: Tried | null;
   needed: Confirmed["needed"];
@@ -45,13 +48,21 @@ export interface Standing {
   readonly noted: Map<string, Noted>;
 }
 
+/** Clusters that each have more than any that there is, by whose misses none keeps the goals; and why. */
+export interface Shortage {
+  readonly text: string;
+  readonly choice: Choice;
+  readonly misses: readonly (readonly Row[])[];
+}
+
 export function nothingFound(): Standing {
   return {
     incumbent: null,
     confirmed: null,
     bound: 0,
     nearest: null,
-    fullest: null,
+    missing: null,
+    shortage: null,
     unclear: null,
     needed: null,
     explored: {
@@ -86,7 +97,7 @@ export interface Explored {
 /** `library/plan-results.ts` has a sentence for each. */
 export type RuledOut = "serviceTime" | "task";
 
-/** What a search that ended adds to how it stands. */
+/** The end of a search adds this to how it stands. */
 export interface Search {
   /** Others that came next, on the requests of the search. */
   readonly runnersUp: readonly Tried[];
@@ -108,9 +119,9 @@ export interface Noted {
   readonly state: "confirmed" | "not confirmed" | "ruled out";
 }
 
-/** Of more, the first that were tried are forgotten. */
+/** Clusters that are noted; the first that were tried are forgotten. */
 const MOST_NOTED = 1000;
-/** Of each end of a noted interval. */
+/** Error of each end of a noted interval. */
 const ENDS_ERROR = 0.025;
 
 /** Keeps how a contender does for the report: that on fresh requests comes last. */
@@ -154,8 +165,6 @@ export function costOfTried({ contender, trial }: Tried): number {
 
 /** Scores this close are ties: then the simpler scheduler comes first. */
 const TIE = 0.1;
-/** A score from which on more tells little. */
-const COMFORTABLE = 0.3;
 
 /** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
 export function isComfortable({ trial }: Pick<Tried, "trial">): boolean {
@@ -184,7 +193,7 @@ export function scoreOfTried({ trial }: Pick<Tried, "trial">): number {
 }
 
 /** The one that keeps its goals better, or comes nearer to them; the first of equal ones. */
-export function nearer<T extends Pick<Tried, "trial">>(a: T | null, b: T): T {
+export function nearer(a: Tried | null, b: Tried): Tried {
   return a === null || scoreOfTried(b) > scoreOfTried(a) ? b : a;
 }
 

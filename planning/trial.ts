@@ -6,8 +6,7 @@ import { expectedSeconds, knownRequests } from "../engine/arrivals/arrival-sourc
 import { digestOf } from "../engine/basics/digest.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
 import { judgeStability } from "../engine/stability/judge-stability.ts";
-import type { Estimate } from "../engine/statistics/estimate.ts";
-import { estimate } from "../engine/statistics/estimate.ts";
+import { type Estimate, estimate } from "../engine/statistics/estimate.ts";
 import {
   type DrawnRun,
   deviations,
@@ -120,7 +119,7 @@ export class Laboratory {
   }
 
   /**
-   * Whether fresh requests show that the goals are met. Looks up to six times; a wrong yes has the
+   * Whether fresh requests show that the goals are met. Looks up to five times; a wrong yes has the
    * probability `error` at most, over all looks. It gives up early where a yes has become unlikely.
    */
   *confirm(
@@ -131,8 +130,7 @@ export class Laboratory {
     const trial = yield* this.start(scenario, goals);
     const { document } = trial;
     const own = Math.max(FIRST_REPLICATIONS, document.run.replications);
-    const [{ part: firstPart }] = LOOKS;
-    const first = Math.max(own, leastRuns(document, goals, firstPart * error));
+    const first = Math.max(own, leastRuns(document, goals, LOOKS[0].part * error));
     // Beyond the scenario's own length only as far as that takes no excessive number of requests.
     const perRun = knownRequests(document.workload) ?? 0;
     const isTooLong = first > own && first * perRun > MOST_REQUESTS;

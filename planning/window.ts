@@ -20,7 +20,7 @@ export interface Window {
   readonly fromS: number;
   readonly toS: number;
   readonly mostPerS: number;
-  /** Of the whole load. */
+  /** Rate of the whole load. */
   readonly meanPerS: number;
 }
 
@@ -105,9 +105,8 @@ export function windowed(
   const span = { durationS: toS - startS, warmupS: fromS - startS, requests: undefined };
   if (workload.arrivals === "trace") {
     const { file, scale } = workload;
-    const isIn = (us: number): boolean => us * scale >= startS * 1e6;
     const [instants, first] = [inputs.traces[file], (startS * 1e6) / scale];
-    const at = instants.findIndex(isIn);
+    const at = instants.findIndex((us) => us * scale >= startS * 1e6);
     const traces = { ...inputs.traces, [file]: instants.slice(at).map((us) => us - first) };
     const columns = Object.entries(inputs.traceColumns?.[file] ?? {});
     const cut = Object.fromEntries(columns.map(([name, values]) => [name, values.slice(at)]));

@@ -34,6 +34,7 @@ export type SloRun = Pick<RunSummary, "counted" | "metrics" | "pipelines">;
 interface Attainment {
   /** NaN where no run had requests. */
   readonly estimate: Estimate;
+  readonly requests: number;
   /** By draw of measured inputs. */
   readonly changes: readonly number[];
   readonly state: SloState;
@@ -87,7 +88,7 @@ export function attainmentOf(
   });
   const interval = intervalOf(values, requests, inputHalfWidth95(changes));
   const found = withChanges(estimate(values), changes);
-  return { estimate: found, changes, state: stateOf(share, interval) };
+  return { estimate: found, requests, changes, state: stateOf(share, interval) };
 }
 
 /** The state of all SLOs together. */

@@ -1,6 +1,6 @@
 /**
  * Problems whose clusters have a known truth: one queue, of which M/M/c's closed form says the share within the goal,
- * and machines that crash rarely, of which a long run on other requests says it. Of every second queue there is one
+ * and machines that crash rarely, of which a long run on other requests says it. Every second queue has one
  * cluster only, and its share is close to the goal, above or below; from `FIRST_CLOSE` on, very close.
  */
 import { finished } from "../../engine/basics/iterables.ts";
@@ -56,10 +56,10 @@ export function knownAnswer(i: number, from: number, solve: Solver): KnownAnswer
     ? crashingText(seed, percentile, mtbfS, mttrS)
     : queueText(seed, percentile, ratePerS, goalMs, only);
   const plan = planOf(text, solve);
-  const { replications = null, durationS = 0 } = plan.needed ?? {};
+  const { replications = null } = plan.needed ?? {};
   const asked = replications !== null;
   const isAffordable = asked && replications <= MOST_REPLICATIONS;
-  const later = isAffordable ? planOf(longer(text, replications, durationS), solve) : null;
+  const later = isAffordable ? planOf(longer(text, replications), solve) : null;
   const { planned, state } = later ?? plan;
   const isConfirmed = state === "confirmed" && planned !== null;
   const servers = planned?.cluster.replicas.serve ?? 0;
@@ -86,10 +86,8 @@ function planOf(text: string, solve: Solver): Plan {
   return finished(makePlans(loaded, NO_INPUTS, options))[0];
 }
 
-function longer(text: string, replications: number, durationS: number): string {
-  return text
-    .replace(/requests: \d+|durationS: \d+/, `durationS: ${Math.ceil(durationS)}`)
-    .replace(/replications: \d+/, `replications: ${replications}`);
+function longer(text: string, replications: number): string {
+  return text.replace(/replications: \d+/, `replications: ${replications}`);
 }
 
 function queueText(

@@ -2,8 +2,8 @@
  * The real gateway's code in virtual time, against a plan: whole runs to the last answer, and what must hold of each:
  *
  *   each accepted request is answered once, with its own answer; no batch goes to a dead worker, and none twice to a
- *   busy replica; the budget of retries is kept; the log replays to the same decisions; in the end nothing waits, runs
- *   or is still to ring
+ *   busy replica; the budget of retries is kept; the log replays to the same decisions; in the end nothing waits, runs,
+ *   holds the memory of an engine or is still to ring
  */
 import { createHash } from "node:crypto";
 import type { Gateway } from "../../cluster/run/gateway.ts";
@@ -115,12 +115,20 @@ class PlayedRun {
     };
   }
 
-  /** After all of it: what is still to ring. */
+  /** After all of it: what is still to ring, and what engines hold once the batches that nobody waits for have ended. */
   async close(): Promise<readonly string[]> {
     this.#isOver = true;
     await this.#gateway.close();
     const { open } = this.#clock;
-    return open === 0 ? [] : [`${open} timers are still to ring after the end`];
+    const untilUs = this.#calendar.nowUs() + 1e6 * PATIENCE_S;
+    do await new Promise((resolve) => setImmediate(resolve));
+    while (this.#calendar.step(untilUs));
+    return [
+      ...(open === 0 ? [] : [`${open} timers are still to ring after the end`]),
+      ...this.#workers.flatMap(({ taken }) =>
+        taken.map((slot) => `the engine of slot ${slot} is not free after the end`),
+      ),
+    ];
   }
 
   #happen(one: Happening): void {

@@ -64,6 +64,11 @@ export class VirtualWorker {
     this.#numbers = new Map(system.replicas.map(({ name }, i) => [name, i]));
   }
 
+  /** Slots of engines that hold a sequence, or blocks of nobody. */
+  get taken(): readonly number[] {
+    return [...this.#engines].flatMap(([slot, engine]) => (engine.isIdle ? [] : [slot]));
+  }
+
   /** All it holds is gone, and its connections break. */
   die(): void {
     if (!this.isUp) return;

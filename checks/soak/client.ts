@@ -28,16 +28,34 @@ interface FingerprintOptions {
   readonly replicas: readonly [number, number];
   readonly holdMs: number;
   readonly scheduler?: unknown;
+  /** A language model with replayed times comes last. */
+  readonly writes?: boolean;
 }
 
-/** Two tasks; see `models/fingerprint.ts`. */
+/** A sequence takes some 10 ms; four run at once, and may preempt each other. */
+const WRITER = {
+  steps: { prefill: [1, 0.05, 0], decode: [1, 0, 0.2] },
+  ...{ maxSequences: 4, maxBatchedTokens: 64, blocks: 10 },
+};
+const LENGTHS = {
+  prompt: { distribution: "lognormal", mean: 20, cv: 1 },
+  output: { distribution: "lognormal", mean: 5, cv: 1 },
+  most: 120,
+};
+
+/** Two tasks that print what they get; see `models/fingerprint.ts`. */
 export function fingerprintScenario(options: FingerprintOptions): ScenarioDocument {
-  const { replicas, holdMs, scheduler } = options;
+  const { replicas, holdMs, scheduler, writes = false } = options;
+  const write = { model: "writer", after: ["second"], tokens: LENGTHS };
   return scenarioSchema.parse({
     name: "fingerprints",
     pipelines: {
       [PIPELINE]: {
-        tasks: { first: { model: "print" }, second: { model: "print", after: ["first"] } },
+        tasks: {
+          first: { model: "print" },
+          second: { model: "print", after: ["first"] },
+          ...(writes ? { write } : {}),
+        },
       },
     },
     models: {
@@ -45,20 +63,24 @@ export function fingerprintScenario(options: FingerprintOptions): ScenarioDocume
         service: { distribution: "deterministic", meanMs: Math.max(1, holdMs) },
         implementation: { name: "fingerprint", parameters: { holdMs } },
       },
+      ...(writes ? { writer: { tokens: WRITER } } : {}),
     },
-    cluster: { replicas: { first: replicas[0], second: replicas[1] } },
+    cluster: {
+      replicas: { first: replicas[0], second: replicas[1], ...(writes ? { write: 2 } : {}) },
+    },
     workload: { arrivals: "burst", requests: 1 },
     ...(scheduler === undefined ? {} : { scheduler }),
   });
 }
 
-/** Whether an answer's text is the one for what was sent. */
-export function isAnswerTo(payload: Uint8Array, text: string): boolean {
+/** Whether an answer's text is the one for what was sent, with the outputs of so many tasks. */
+export function isAnswerTo(payload: Uint8Array, text: string, tasks = 2): boolean {
   const first = fingerprintOf({ payload, upstream: {} });
   const second = fingerprintOf({ payload, upstream: { first: { labels: [], value: first } } });
   try {
     const { outputs } = JSON.parse(text) as { outputs: Record<string, { value: unknown }> };
-    return outputs.first.value === first && outputs.second.value === second;
+    const isWhole = Object.keys(outputs).length === tasks;
+    return isWhole && outputs.first.value === first && outputs.second.value === second;
   } catch {
     return false;
   }

@@ -214,7 +214,11 @@ export function faultInjector(
   function strike(atMs: number, mayRestart: boolean): void {
     const kind = oneOf(kinds.filter((one) => one !== "restart" || mayRestart));
     const { workers, gateway } = deployment;
-    const worker = oneOf(workers.map((_, i) => i).filter((i) => !suffering.has(i)));
+    const pids = workers.map(({ pid }) => pid);
+    // The places of an engine are one process.
+    const worker = oneOf(
+      [...pids.keys()].filter((i) => !suffering.has(i) && pids.indexOf(pids[i]) === i),
+    );
     const forMs = SHORTEST_MS + random.uniform() * (LONGEST_MS - SHORTEST_MS);
     const gently = random.uniform() < 0.5;
     if (kind === "restart") {
@@ -226,7 +230,8 @@ export function faultInjector(
     }
     if (kind === undefined || worker === undefined) return;
     const lastsMs = kind === "kill" || kind === "memory" ? 0 : forMs;
-    recovery.strike({ kind, target: workers[worker].replica, atMs, lastsMs });
+    const [target] = workers[worker].replica.split("/");
+    recovery.strike({ kind, target, atMs, lastsMs });
     suffering.add(worker);
     under.push(apply(kind, workers[worker], forMs).finally(() => suffering.delete(worker)));
   }

@@ -274,11 +274,11 @@ class GatewayProcess {
   }
 
   /** Starts and stops workers for the gateway, and replies with the result. */
-  async #answer({ question, what, replica, address = "" }: WorkerQuestion): Promise<void> {
+  async #answer({ question, what, replicas, address = "" }: WorkerQuestion): Promise<void> {
     try {
-      if (what === "attach") this.#workers.attach(replica, address);
-      else if (what === "stop") await this.#workers.remove(replica);
-      const started = what === "start" ? await this.#workers.add(replica) : address;
+      if (what === "attach") this.#workers.attach(replicas, address);
+      else if (what === "stop") await this.#workers.remove(replicas);
+      const started = what === "start" ? await this.#workers.add(replicas) : address;
       this.process.send({ question, address: started } satisfies WorkerReply);
     } catch (error) {
       const message = (error as Error).message;

@@ -76,6 +76,7 @@ const GATEWAY_METRICS: readonly MetricName[] = [
   "tokensPerS",
   "kvUseRatio",
   "preemptionsPerRequest",
+  "iterationTimeRatio",
 ];
 const IDLE_TIMEOUT_MS = 30_000;
 const IDLE_POLL_MS = 20;

@@ -92,29 +92,31 @@ export class WorkerPool {
     }
   }
 
-  /** Starts a process for one more replica; resolves with its address. */
-  async add(replica: number): Promise<string> {
-    const place = this.#machines?.at(placesOf(this.#options)[replica]);
+  /** Starts a process for one more replica, or for all places of an engine; resolves with its address. */
+  async add(replicas: readonly number[]): Promise<string> {
+    const place = this.#machines?.at(placesOf(this.#options)[replicas[0]]);
     const { machine, slot } = place ?? { machine: null, slot: {} };
-    const worker = this.#make({ replicas: [replica], machine, slot }, 0);
+    const worker = this.#make({ replicas, machine, slot }, 0);
     try {
       await worker.process.start();
     } catch (error) {
-      await this.remove(replica);
+      await this.remove(replicas);
       throw error;
     }
     return worker.address();
   }
 
-  attach(replica: number, address: string): void {
-    this.#attached.set(replica, address);
+  attach(replicas: readonly number[], address: string): void {
+    for (const replica of replicas) this.#attached.set(replica, address);
   }
 
-  /** Removes a replica; its process ends unless it hosts others. */
-  async remove(replica: number): Promise<void> {
-    this.#attached.delete(replica);
-    const worker = this.#hosts.get(replica);
-    this.#hosts.delete(replica);
+  /** Removes a replica, or all places of an engine; their process ends unless it hosts others. */
+  async remove(replicas: readonly number[]): Promise<void> {
+    const worker = this.#hosts.get(replicas[0]);
+    for (const replica of replicas) {
+      this.#attached.delete(replica);
+      this.#hosts.delete(replica);
+    }
     if (worker === undefined || [...this.#hosts.values()].includes(worker)) return;
     this.#workers.delete(worker);
     await worker.stop();

@@ -174,11 +174,14 @@ export function writtenPartOf({ parameters }: ModelInferResponse): WrittenPart |
   return tokens === undefined ? null : { tokens, text: parameters?.text?.stringParam ?? "" };
 }
 
-export function engineUseParameters({ preemptions, busyUs, usedUs }: EngineUse): Parameters {
+export function engineUseParameters(use: EngineUse): Parameters {
+  const { preemptions, busyUs, usedUs, ranUs, profiledUs } = use;
+  const real = { ran_us: { doubleParam: ranUs }, profiled_us: { doubleParam: profiledUs } };
   return {
     preemptions: { int64Param: preemptions },
     engine_busy_us: { doubleParam: busyUs },
     kv_used_us: { doubleParam: usedUs },
+    ...(profiledUs === 0 ? {} : real),
   };
 }
 
@@ -187,6 +190,8 @@ export function engineUseOf({ parameters }: ModelInferResponse): EngineUse {
     preemptions: numberOf(parameters?.preemptions) ?? 0,
     busyUs: numberOf(parameters?.engine_busy_us) ?? 0,
     usedUs: numberOf(parameters?.kv_used_us) ?? 0,
+    ranUs: numberOf(parameters?.ran_us) ?? 0,
+    profiledUs: numberOf(parameters?.profiled_us) ?? 0,
   };
 }
 

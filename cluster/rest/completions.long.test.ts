@@ -1,10 +1,10 @@
 /** OpenAI's completions of a replayed language model: its form, its refusals, and OpenAI's own Python client. */
 import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { needs } from "../../checks/support/needs.test-support.ts";
 import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { NO_INPUTS } from "../deployment.test-support.ts";
+import { peer } from "../protocol/peers.test-support.ts";
 
 const document: ScenarioDocument = scenarioSchema.parse({
   name: "completions",
@@ -85,13 +85,10 @@ whole = client.completions.create(model="answer", prompt="x", max_tokens=6)
 parts = list(client.completions.create(model="answer", prompt="x", max_tokens=6, stream=True))
 print(client.models.list().data[0].id, whole.usage.completion_tokens, len(parts), parts[-1].choices[0].finish_reason)
 `;
-const python = process.env.TANDEM_PYTHON ?? "python3";
-const hasOpenai = spawnSync(python, ["-c", "import openai"]).status === 0;
+const python = peer("python3", ["-c", "import openai"], "the Python package openai");
 
-test.skipIf(!needs("the Python package openai (TANDEM_PYTHON names its Python)", hasOpenai))(
-  "OpenAI's Python client completes, streams and lists",
-  () => {
-    const { stdout, stderr } = spawnSync(python, ["-c", PROGRAM, deployment.gateway.http]);
-    expect(`${stdout}${stderr}`.trim()).toBe("answer 6 7 length");
-  },
-);
+test.skipIf(python === null)("OpenAI's Python client completes, streams and lists", () => {
+  const options = ["-c", PROGRAM, deployment.gateway.http];
+  const { stdout, stderr } = spawnSync(python as string, options);
+  expect(`${stdout}${stderr}`.trim()).toBe("answer 6 7 length");
+});

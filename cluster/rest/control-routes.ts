@@ -256,9 +256,9 @@ function addDescriptionRoutes(app: App, gateway: Gateway): void {
     () => {
       const { document, inputs } = gateway.specification;
       const { profiles, overheadProfile } = inputs;
-      const { pools, replicas } = gateway.system;
+      const { pools } = gateway.system;
       const room = Object.fromEntries(
-        pools.map(({ name }, pool) => [name, replicas.filter((one) => one.pool === pool).length]),
+        pools.map(({ name, count, places }) => [name, count / places]),
       );
       return { document, profiles, overheadProfile, room };
     },

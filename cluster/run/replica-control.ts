@@ -1,7 +1,13 @@
 /** Lists, adds, changes, removes and resets replicas while requests are in flight. */
 import { z } from "zod";
 import { Fault } from "../../engine/basics/fault.ts";
-import { batchingSchema, type ControlledReplica } from "../observe/gateway-status.ts";
+import { sumOf } from "../../engine/statistics/estimate.ts";
+import { wholeReplicas } from "../../engine/system/whole-replicas.ts";
+import {
+  batchingSchema,
+  type ControlledReplica,
+  type ReplicaBatching,
+} from "../observe/gateway-status.ts";
 import { onParentMessage, reportProgress } from "../processes/child-side.ts";
 import { until } from "../time/clock.ts";
 import type { Gateway } from "./gateway.ts";
@@ -37,7 +43,8 @@ type BatchingChange = z.output<typeof changeSchema>;
 export interface WorkerQuestion {
   readonly question: number;
   readonly what: "start" | "stop" | "attach";
-  readonly replica: number;
+  /** One, or all places of an engine. */
+  readonly replicas: readonly number[];
   /** Address of a replica to attach. */
   readonly address?: string;
 }
@@ -49,148 +56,173 @@ export interface WorkerReply {
   readonly error?: string;
 }
 
+/** A replica of the scenario: the system's own, or all places of an engine, which live and end together. */
+interface Whole {
+  readonly name: string;
+  /** The system's replicas. */
+  readonly places: readonly number[];
+}
+
 /** Methods reject with Fault("not-found") for an unknown name, Fault("invalid-input") for wrong values. */
 export class ReplicaControl {
   readonly #gateway: Gateway;
   readonly #host = workerHost();
-  /** Replicas whose process is being started, and those that leave. */
-  readonly #starting = new Set<number>();
-  readonly #leaving = new Set<number>();
+  readonly #wholes: readonly Whole[];
+  /** Those whose process is being started, and those that leave. */
+  readonly #starting = new Set<Whole>();
+  readonly #leaving = new Set<Whole>();
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway;
+    const { names, of } = wholeReplicas(gateway.system);
+    const places = names.map((): number[] => []);
+    for (const [replica, whole] of of.entries()) places[whole].push(replica);
+    this.#wholes = names.map((name, whole) => ({ name, places: places[whole] }));
   }
 
   async list(): Promise<readonly ControlledReplica[]> {
-    const { system } = this.#gateway;
-    return [...system.replicas.keys()].filter((replica) => this.#is(replica)).map(this.#status);
+    return this.#wholes.filter((whole) => this.#is(whole)).map(this.#status);
   }
 
   /** Resolves when the replica takes jobs. */
   async add({ task, node, batch, address }: NewReplica): Promise<ControlledReplica> {
-    const replica = this.#room(task, node);
-    this.#check(replica, batch ?? {});
-    this.#starting.add(replica);
+    const whole = this.#room(task, node);
+    const { places } = whole;
+    this.#check(whole, batch ?? {});
+    this.#starting.add(whole);
     try {
-      const at = address ?? (await this.#host.start(replica));
-      if (address !== undefined) await this.#host.attach(replica, address);
-      if (batch !== undefined) this.#gateway.setBatching(replica, batch);
-      this.#gateway.attach(replica, at);
-      if (address !== undefined) await this.#serves(replica);
-      await this.#up(replica);
+      const at = address ?? (await this.#host.start(places));
+      if (address !== undefined) await this.#host.attach(places, address);
+      if (batch !== undefined) this.#setBatching(whole, batch);
+      this.#attach(whole, at);
+      if (address !== undefined) await this.#serves(whole);
+      await this.#up(whole);
     } catch (error) {
-      this.#gateway.detach(replica);
-      this.#gateway.setBatching(replica, null);
-      await this.#host.stop(replica);
+      this.#detach(whole);
+      this.#setBatching(whole, null);
+      await this.#host.stop(places);
       throw error;
     } finally {
-      this.#starting.delete(replica);
+      this.#starting.delete(whole);
     }
-    return this.#status(replica);
+    return this.#status(whole);
   }
 
   async change(name: string, change: BatchingChange): Promise<ControlledReplica> {
-    const replica = this.#named(name);
-    this.#check(replica, change);
-    const own = this.#gateway.batchingOf(replica);
+    const whole = this.#named(name);
+    this.#check(whole, change);
+    const [first] = whole.places;
+    const own = this.#gateway.batchingOf(first);
     // Where the scheduler decides: its largest batch, without waiting.
-    const { maxBatch = own?.maxBatch ?? this.#gateway.maxBatchOf(replica) } = change;
+    const { maxBatch = own?.maxBatch ?? this.#gateway.maxBatchOf(first) } = change;
     const { waitMs = own?.waitMs ?? 0 } = change;
-    this.#gateway.setBatching(replica, { maxBatch, waitMs });
-    return this.#status(replica);
+    this.#setBatching(whole, { maxBatch, waitMs });
+    return this.#status(whole);
   }
 
-  /** `drain`: its batch runs to its end first; else another replica runs it again. */
+  /** `drain`: what it runs goes on to its end first; else another replica runs it again. */
   async remove(name: string, { drain }: { readonly drain: boolean }): Promise<void> {
-    const replica = this.#named(name);
-    await this.#leave(replica, drain);
-    await this.#host.stop(replica);
-    this.#gateway.setBatching(replica, null);
+    const whole = this.#named(name);
+    await this.#leave(whole, drain);
+    await this.#host.stop(whole.places);
+    this.#setBatching(whole, null);
   }
 
   /** Starts a fresh process and model, with the scheduler's batching. */
   async reset(name: string): Promise<ControlledReplica> {
-    const replica = this.#named(name);
-    await this.#leave(replica, true);
-    this.#gateway.setBatching(replica, null);
-    this.#starting.add(replica);
+    const whole = this.#named(name);
+    await this.#leave(whole, true);
+    this.#setBatching(whole, null);
+    this.#starting.add(whole);
     try {
-      await this.#host.stop(replica);
-      this.#gateway.attach(replica, await this.#host.start(replica));
-      await this.#up(replica);
+      await this.#host.stop(whole.places);
+      this.#attach(whole, await this.#host.start(whole.places));
+      await this.#up(whole);
     } finally {
-      this.#starting.delete(replica);
+      this.#starting.delete(whole);
     }
-    return this.#status(replica);
+    return this.#status(whole);
   }
 
-  async #leave(replica: number, drain: boolean): Promise<void> {
-    if (this.#leaving.has(replica)) {
+  async #leave(whole: Whole, drain: boolean): Promise<void> {
+    if (this.#leaving.has(whole)) {
       throw new Fault("invalid-input", "this replica is being removed already");
     }
-    this.#leaving.add(replica);
+    this.#leaving.add(whole);
+    const { places } = whole;
     try {
       if (drain) {
-        this.#gateway.retire(replica);
-        await until(() => !this.#gateway.run.isBusy(replica), DRAIN_TIMEOUT_MS);
+        for (const place of places) this.#gateway.retire(place);
+        const isBusy = (place: number): boolean => this.#gateway.run.isBusy(place);
+        await until(() => !places.some(isBusy), DRAIN_TIMEOUT_MS);
       }
-      this.#gateway.detach(replica);
+      this.#detach(whole);
     } finally {
-      this.#leaving.delete(replica);
+      this.#leaving.delete(whole);
     }
+  }
+
+  #attach({ places }: Whole, address: string): void {
+    for (const place of places) this.#gateway.attach(place, address);
+  }
+
+  #detach({ places }: Whole): void {
+    for (const place of places) this.#gateway.detach(place);
+  }
+
+  #setBatching({ places }: Whole, batching: ReplicaBatching | null): void {
+    for (const place of places) this.#gateway.setBatching(place, batching);
   }
 
   /** The address may serve another replica, or none. */
-  async #serves(replica: number): Promise<void> {
+  async #serves(whole: Whole): Promise<void> {
     try {
-      await this.#gateway.links.all[replica]?.describe();
+      for (const link of this.#linksOf(whole)) await link?.describe();
     } catch (error) {
-      throw this.#notUp(replica, `: ${(error as Error).message}`);
+      throw notUp(whole, `: ${(error as Error).message}`);
     }
   }
 
-  async #up(replica: number): Promise<void> {
-    const isUp = (): boolean => this.#gateway.links.all[replica]?.up === true;
-    if (!(await until(isUp, UP_TIMEOUT_MS))) throw this.#notUp(replica, "");
+  #linksOf({ places }: Whole) {
+    return places.map((place) => this.#gateway.links.all[place]);
   }
 
-  #notUp(replica: number, why: string): Fault {
-    const { name } = this.#gateway.system.replicas[replica];
-    return new Fault("cluster-failure", `replica ${name} did not come up${why}`, {
-      hint: "whatever serves it must know it by this name, and answer health watches",
-    });
+  async #up(whole: Whole): Promise<void> {
+    const isUp = (): boolean => this.#linksOf(whole).every((link) => link?.up === true);
+    if (!(await until(isUp, UP_TIMEOUT_MS))) throw notUp(whole, "");
   }
 
-  readonly #status = (replica: number): ControlledReplica => {
-    const { system, links, run } = this.#gateway;
-    const { name, pool, node } = system.replicas[replica];
-    const link = links.all[replica];
-    const up = link?.up === true ? "up" : this.#starting.has(replica) ? "starting" : "down";
+  readonly #status = (whole: Whole): ControlledReplica => {
+    const { system, run } = this.#gateway;
+    const { name, places } = whole;
+    const { pool, node } = system.replicas[places[0]];
+    const links = this.#linksOf(whole);
+    const isUp = links.every((link) => link?.up === true);
+    const state = isUp ? "up" : this.#starting.has(whole) ? "starting" : "down";
     return {
       name,
       task: system.pools[pool].name,
       node: system.nodes[node]?.name ?? null,
-      address: link?.address ?? "",
-      state: this.#leaving.has(replica) ? "draining" : up,
-      batch: this.#gateway.batchingOf(replica),
-      load: run.loadOf(replica),
-      losses: link?.losses ?? 0,
+      address: links[0]?.address ?? "",
+      state: this.#leaving.has(whole) ? "draining" : state,
+      batch: this.#gateway.batchingOf(places[0]),
+      load: sumOf(places.map((place) => run.loadOf(place))),
+      losses: links[0]?.losses ?? 0,
     };
   };
 
-  #is(replica: number): boolean {
-    return this.#gateway.links.all[replica] !== null || this.#starting.has(replica);
+  #is(whole: Whole): boolean {
+    return this.#linksOf(whole)[0] !== null || this.#starting.has(whole);
   }
 
-  #named(name: string): number {
-    const { replicas } = this.#gateway.system;
-    const found = replicas.findIndex((replica) => replica.name === name);
-    if (found >= 0 && this.#gateway.links.all[found] !== null) return found;
+  #named(name: string): Whole {
+    const found = this.#wholes.find((whole) => whole.name === name);
+    if (found !== undefined && this.#linksOf(found)[0] !== null) return found;
     throw new Fault("not-found", `there is no replica ${JSON.stringify(name)}`);
   }
 
-  /** A free number among the task's replicas. */
-  #room(task: string, node: string | undefined): number {
+  /** A free one among the task's replicas. */
+  #room(task: string, node: string | undefined): Whole {
     const { pools, replicas, nodes } = this.#gateway.system;
     const pool = pools.findIndex(({ name }) => name === task);
     if (pool < 0) {
@@ -198,8 +230,11 @@ export class ReplicaControl {
         hint: `this deployment's are ${pools.map(({ name }) => name).join(", ")}`,
       });
     }
-    const free = [...replicas.keys()].filter((r) => replicas[r].pool === pool && !this.#is(r));
-    const fits = free.find((r) => node === undefined || nodes[replicas[r].node]?.name === node);
+    const fits = this.#wholes.find((whole) => {
+      const one = replicas[whole.places[0]];
+      const isThere = node === undefined || nodes[one.node]?.name === node;
+      return one.pool === pool && isThere && !this.#is(whole);
+    });
     if (fits !== undefined) return fits;
     const where = node === undefined ? "" : ` on node ${JSON.stringify(node)}`;
     throw new Fault("invalid-input", `there is no room for another replica of ${task}${where}`, {
@@ -207,9 +242,9 @@ export class ReplicaControl {
     });
   }
 
-  #check(replica: number, { maxBatch = 1 }: BatchingChange): void {
+  #check({ name, places }: Whole, { maxBatch = 1 }: BatchingChange): void {
     const { system } = this.#gateway;
-    const { pool, name } = system.replicas[replica];
+    const { pool } = system.replicas[places[0]];
     if (system.pipelines.some((p) => p.held && p.tasks.some((task) => task.pool === pool))) {
       throw new Fault("invalid-input", `${name} is part of a chain that is held: it never batches`);
     }
@@ -217,6 +252,12 @@ export class ReplicaControl {
     if (maxBatch <= most) return;
     throw new Fault("invalid-input", `maxBatch is ${maxBatch}; ${name} takes 1 to ${most}`);
   }
+}
+
+function notUp({ name }: Whole, why: string): Fault {
+  return new Fault("cluster-failure", `replica ${name} did not come up${why}`, {
+    hint: "whatever serves it must know it by this name, and answer health watches",
+  });
 }
 
 /** Worker processes belong to the deployment: a gateway asks its parent to start and stop them. */
@@ -240,8 +281,9 @@ function workerHost() {
   };
   return {
     /** Resolves with the address when the model is loaded. Rejects with Fault("cluster-failure"). */
-    start: (replica: number) => ask({ what: "start", replica }),
-    stop: (replica: number) => ask({ what: "stop", replica }),
-    attach: (replica: number, address: string) => ask({ what: "attach", replica, address }),
+    start: (replicas: readonly number[]) => ask({ what: "start", replicas }),
+    stop: (replicas: readonly number[]) => ask({ what: "stop", replicas }),
+    attach: (replicas: readonly number[], address: string) =>
+      ask({ what: "attach", replicas, address }),
   };
 }

@@ -2,7 +2,7 @@
 import { status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { Calendar, CalendarClock } from "../../checks/dst/calendar.ts";
-import { coefficientTimes } from "../../engine/tokens/step-times.ts";
+import { coefficientTimes, type StepTimes } from "../../engine/tokens/step-times.ts";
 import {
   type ModelInferResponse,
   orderParameters,
@@ -65,6 +65,18 @@ test("tokens go out as iterations end, the last with the answer", async () => {
   const { last, use } = found.result?.written ?? {};
   expect(last).toEqual({ tokens: 1, text: "" });
   expect(use).toMatchObject({ preemptions: 0, busyUs: 44_000 });
+});
+
+test("a real engine tells how long its iterations took beside what their profile says of them", async () => {
+  const calendar = new Calendar();
+  const steps = replayedSteps(TIMES, 1, calendar);
+  const profile: StepTimes = (load) => TIMES(load) / 2;
+  const terms = { policy: "vllm", limits: LIMITS };
+  const engine = new EngineHost(terms, steps, calendar, { profile });
+  const { found } = write(calendar, engine.place(), 100, 5);
+  await all(calendar);
+  expect(found.result?.written?.use).toMatchObject({ ranUs: 44_000, profiledUs: 22_000 });
+  expect(engine.isIdle).toBe(true);
 });
 
 test("a job that is stopped frees its blocks with the iteration, for one that waited", async () => {

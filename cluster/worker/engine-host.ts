@@ -7,6 +7,7 @@ import { assert, Fault } from "../../engine/basics/fault.ts";
 import type { EngineUse } from "../../engine/metrics/token-tally.ts";
 import { contentsOf } from "../../engine/requests/token-lengths.ts";
 import type { PrefixTerms, Sharing } from "../../engine/system/system.ts";
+import { loadOf, type StepTimes } from "../../engine/tokens/step-times.ts";
 import {
   newSequence,
   type Sequence,
@@ -76,7 +77,7 @@ interface Writing {
 
 type Terms = Pick<Extract<Sharing, { kind: "iterations" }>, "policy" | "limits">;
 
-const NONE: EngineUse = { preemptions: 0, busyUs: 0, usedUs: 0 };
+const NONE: EngineUse = { preemptions: 0, busyUs: 0, usedUs: 0, ranUs: 0, profiledUs: 0 };
 /** An unmeasured job. */
 const WARM_UP: EngineJob = {
   ...{ prompt: 1, output: 2, mayEnd: false },
@@ -88,6 +89,8 @@ interface HostOptions {
   readonly closed?: () => void;
   /** What prompts of a pipeline begin with, by its number; default: nothing in common. */
   readonly prefixOf?: (pipeline: number) => PrefixTerms | null;
+  /** The times that iterations take by their profile, to be told beside those that they took; default: not told. */
+  readonly profile?: StepTimes;
 }
 
 export class EngineHost {
@@ -103,18 +106,28 @@ export class EngineHost {
   #users = 0;
   readonly #closed: () => void;
   readonly #prefixOf: (pipeline: number) => PrefixTerms | null;
+  readonly #profile: StepTimes | null;
+  /** When the latest iteration ended. */
+  #endedUs = 0;
 
   constructor(
     { policy, limits }: Terms,
     steps: Steps,
     clock: Pick<Clock, "nowUs">,
-    { closed = () => undefined, prefixOf = () => null }: HostOptions = {},
+    { closed = () => undefined, prefixOf = () => null, profile }: HostOptions = {},
   ) {
     this.#closed = closed;
     this.#prefixOf = prefixOf;
+    this.#profile = profile ?? null;
     this.#engine = new TokenEngine(limits, iterationPolicy(policy));
     this.#steps = steps;
     this.#clock = clock;
+  }
+
+  /** No sequence is on it, and no block is taken. */
+  get isIdle(): boolean {
+    const { running, waiting, freeBlocks, blocks } = this.#engine;
+    return running.length + waiting.length === 0 && freeBlocks === blocks;
   }
 
   /** The backend of one of its places. */
@@ -205,10 +218,15 @@ export class EngineHost {
     this.#isRunning = true;
     const inUse = 1 - this.#engine.freeBlocks / this.#engine.blocks;
     const warmUp = shares.every(({ sequence }) => this.#writings.get(sequence)?.warmUp === true);
+    const profiledUs = warmUp ? 0 : (this.#profile?.(loadOf(shares)) ?? 0);
+    // Tokens go on their way between two iterations: that belongs to the second.
+    const beganUs = follows ? this.#endedUs : this.#clock.nowUs();
     this.#steps.run(
       { shares, follows, warmUp },
       (us, made) => {
-        this.#count(us, inUse);
+        this.#endedUs = this.#clock.nowUs();
+        const ranUs = profiledUs === 0 ? 0 : this.#endedUs - beganUs;
+        this.#count({ us, inUse, ranUs, profiledUs });
         for (const sequence of this.#engine.ended(shares)) this.#made(sequence, made.get(sequence));
         this.#isRunning = false;
         this.#next(true);
@@ -230,15 +248,22 @@ export class EngineHost {
     else writing.told({ tokens: 1, text });
   }
 
-  #count(us: number, inUse: number): void {
-    const { busyUs, usedUs } = this.#use;
+  #count({
+    us,
+    inUse,
+    ranUs,
+    profiledUs,
+  }: Record<"us" | "inUse" | "ranUs" | "profiledUs", number>) {
     const { preemptions } = this.#engine;
     const more = preemptions - this.#preemptions;
     this.#preemptions = preemptions;
+    const before = this.#use;
     this.#use = {
-      preemptions: this.#use.preemptions + more,
-      busyUs: busyUs + us,
-      usedUs: usedUs + us * inUse,
+      preemptions: before.preemptions + more,
+      busyUs: before.busyUs + us,
+      usedUs: before.usedUs + us * inUse,
+      ranUs: before.ranUs + ranUs,
+      profiledUs: before.profiledUs + profiledUs,
     };
   }
 

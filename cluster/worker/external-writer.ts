@@ -15,7 +15,7 @@ const FIRST_ID = 1000;
 const IDS = 4000;
 /** Lengths of an unmeasured job. */
 const WARM_UP = { prompt: 1, output: 2 };
-const NOTHING_USED = { preemptions: 0, busyUs: 0, usedUs: 0 };
+const NOTHING_USED = { preemptions: 0, busyUs: 0, usedUs: 0, ranUs: 0, profiledUs: 0 };
 
 interface CompletionRequest {
   readonly prompt: string | readonly number[];

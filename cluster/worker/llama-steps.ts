@@ -123,6 +123,7 @@ function jobOf({ tokens, jobs }: Batch, model: LlamaModel): EngineJob {
 class LlamaRun {
   readonly #model: LlamaModel;
   readonly #free: LlamaSlice[];
+  readonly #numbers: ReadonlyMap<LlamaSlice, number>;
   readonly #held = new Map<Sequence, Held>();
   /** Slices whose sequences have left. */
   readonly #left: LlamaSlice[] = [];
@@ -130,6 +131,7 @@ class LlamaRun {
   constructor(model: LlamaModel, slices: readonly LlamaSlice[]) {
     this.#model = model;
     this.#free = [...slices];
+    this.#numbers = new Map(slices.map((slice, number) => [slice, number]));
   }
 
   began(sequence: Sequence, job: EngineJob): void {
@@ -150,17 +152,31 @@ class LlamaRun {
       this.#free.push(slice);
     }
     const made = new Map<Sequence, MadeToken>();
-    const evaluated = shares.map(async ({ sequence, tokens }) => {
-      const held = this.#held.get(sequence) as Held;
-      held.slice ??= this.#free.pop() ?? null;
-      assert(held.slice !== null, "there are as many slices as sequences that run");
+    const evaluated = this.#apart(shares).map(async ([slice, held, { sequence, tokens }]) => {
       const { computed, promptTokens, made: already } = sequence;
       const chunk = held.tokens.slice(computed, computed + tokens);
-      if (computed + tokens < promptTokens + already) await held.slice.controlledEvaluate(chunk);
-      else made.set(sequence, this.#made(held, await next(held.slice, chunk)));
+      if (computed + tokens < promptTokens + already) await slice.controlledEvaluate(chunk);
+      else made.set(sequence, this.#made(held, await next(slice, chunk)));
     });
     await Promise.all(evaluated);
     return made;
+  }
+
+  /**
+   * By the numbers of their slices, the last first. llama.cpp computes sequences together where their numbers follow each
+   * other upwards without a gap, and the others one by one: which do would depend on those that have left, and so would
+   * the time of an iteration. In this order it computes each by itself.
+   * Source: ggml-org/llama.cpp, src/llama-batch.cpp, `split_equal`.
+   */
+  #apart(shares: readonly Share[]): readonly (readonly [LlamaSlice, Held, Share])[] {
+    const placed = shares.map((share) => {
+      const held = this.#held.get(share.sequence) as Held;
+      held.slice ??= this.#free.pop() ?? null;
+      assert(held.slice !== null, "there are as many slices as sequences that run");
+      return [held.slice, held, share] as const;
+    });
+    const numberOf = (slice: LlamaSlice): number => this.#numbers.get(slice) as number;
+    return placed.sort(([a], [b]) => numberOf(b) - numberOf(a));
   }
 
   #made(held: Held, token: number): MadeToken {

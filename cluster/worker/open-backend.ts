@@ -105,13 +105,17 @@ export function placesOn(
     assert(llama !== undefined, "the backend's check has seen weights");
     return llamaSteps(llama, sharing.limits, inputs.folder ?? ".", clock);
   };
+  const prefixOf = prefixesOf(system, pool);
   let engine: Promise<EngineHost> | null = null;
   const opened = (): Promise<EngineHost> => {
     const closed = (): void => {
       engine = null;
     };
     engine ??= steps().then(
-      (own) => new EngineHost(sharing, own, clock, { closed, prefixOf: prefixesOf(system, pool) }),
+      (own) => {
+        const profile = isReal ? { profile: sharing.stepTimes } : {};
+        return new EngineHost(sharing, own, clock, { closed, prefixOf, ...profile });
+      },
       (error: unknown) => {
         closed();
         throw error;

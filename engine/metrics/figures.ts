@@ -40,6 +40,7 @@ export const METRICS = [
   "tokensPerS",
   "kvUseRatio",
   "preemptionsPerRequest",
+  "iterationTimeRatio",
 ] as const;
 
 export type MetricName = (typeof METRICS)[number];

@@ -12,6 +12,9 @@ export interface EngineUse {
   readonly preemptions: number;
   readonly busyUs: number;
   readonly usedUs: number;
+  /** Wall-clock time of a real engine's iterations, and the time that its step profile says of them, µs; 0 where times are replayed. */
+  readonly ranUs: number;
+  readonly profiledUs: number;
 }
 
 export class TokenTally {
@@ -24,6 +27,8 @@ export class TokenTally {
   #preemptedElsewhere = 0;
   #usedUs = 0;
   #busyUs = 0;
+  #ranUs = 0;
+  #profiledUs = 0;
   readonly #writers: readonly (readonly boolean[])[];
   readonly #pipelines: System["pipelines"];
   /** Requests in the system whose first token, or the rest, came too late. */
@@ -71,8 +76,10 @@ export class TokenTally {
   }
 
   /** An engine in another process has run so since it was last heard of. */
-  ranElsewhere({ preemptions, busyUs, usedUs }: EngineUse): void {
+  ranElsewhere({ preemptions, busyUs, usedUs, ranUs, profiledUs }: EngineUse): void {
     this.#preemptedElsewhere += preemptions;
+    this.#ranUs += ranUs;
+    this.#profiledUs += profiledUs;
     this.#busyUs += busyUs;
     this.#usedUs += usedUs;
   }
@@ -87,6 +94,7 @@ export class TokenTally {
       tokensPerS: (this.#tokens / windowUs) * 1e6,
       kvUseRatio: this.#busyUs === 0 ? 0 : this.#usedUs / this.#busyUs,
       preemptionsPerRequest: requests === 0 ? 0 : preemptions / requests,
+      ...(this.#profiledUs === 0 ? {} : { iterationTimeRatio: this.#ranUs / this.#profiledUs }),
     };
   }
 }

@@ -254,7 +254,8 @@ export interface Overheads {
 
 /**
  * Room for replicas that are added during a run: each pool gets more replicas like its last one, down until
- * then. Pools of held chains get none: their chains are fixed.
+ * then; engines with all their places, each on a device slot of its own. Pools of held chains get none: their chains are
+ * fixed.
  */
 export function withSpareReplicas(system: System, perPool: number): System {
   if (perPool === 0) return system;
@@ -262,18 +263,27 @@ export function withSpareReplicas(system: System, perPool: number): System {
     system.pipelines.filter((p) => p.held).flatMap(({ tasks }) => tasks.map(({ pool }) => pool)),
   );
   const replicas: System["replicas"][number][] = [];
+  const devices = [...system.devices];
   const pools = system.pools.map((pool, id) => {
+    const { places } = pool;
     const first = replicas.length;
     const own = system.replicas.slice(pool.first, pool.first + pool.count);
     replicas.push(...own);
     const spares = own.length === 0 || held.has(id) ? 0 : perPool;
+    const wholes = own.length / places;
     for (let i = 0; i < spares; i++) {
-      // Each takes the place of another of the pool's own in turn.
-      replicas.push({ ...own[i % own.length], name: `${pool.name}-${pool.count + i + 1}` });
+      // Each takes the place of another of the pool's own in turn. Places of engines come in turn, too.
+      const like = own.filter((_, replica) => replica % wholes === i % wholes);
+      const number = wholes + i + 1;
+      const slot = places === 1 ? like[0].slot : devices.push(devices[like[0].slot]) - 1;
+      for (const [place, one] of like.entries()) {
+        const within = places === 1 ? "" : `/${place + 1}`;
+        replicas.push({ ...one, slot, name: `${pool.name}-${number}${within}` });
+      }
     }
-    return { ...pool, first, count: pool.count + spares };
+    return { ...pool, first, count: pool.count + spares * places };
   });
-  return { ...system, pools, replicas };
+  return { ...system, pools, replicas, devices };
 }
 
 /** The numbers, in the larger system, of the replicas that are no spares. */

@@ -8,26 +8,28 @@
 export type ContentOf = (block: number) => number;
 
 const NONE = -1;
+/** The place of a list's ends; blocks are numbered from 1. */
+const ENDS = 0;
 
 export class KvBlocks {
   free: number;
+  readonly #blocks: number;
   /** Whether contents are kept; without it blocks are only counted. */
   readonly #keeps: boolean;
-  /** Free blocks as a list through both arrays, the longest free first; the last place is its ends. */
-  readonly #next: Int32Array;
-  readonly #before: Int32Array;
-  readonly #users: Int32Array;
-  readonly #content: Float64Array;
+  /**
+   * Of blocks that were taken at least once: memory grows with use, not with what there is. Free ones are a list through
+   * the first two, the longest free first.
+   */
+  readonly #next = [ENDS];
+  readonly #before = [ENDS];
+  readonly #users = [0];
+  readonly #content = [NONE];
   readonly #known = new Map<number, number>();
 
   constructor(blocks: number, keeps: boolean) {
     this.free = blocks;
+    this.#blocks = blocks;
     this.#keeps = keeps;
-    const size = keeps ? blocks : 0;
-    this.#next = Int32Array.from({ length: size + 1 }, (_, i) => (i + 1) % (size + 1));
-    this.#before = Int32Array.from({ length: size + 1 }, (_, i) => (i + size) % (size + 1));
-    this.#users = new Int32Array(size);
-    this.#content = new Float64Array(size).fill(NONE);
   }
 
   /** The first blocks of a sequence whose contents are there, at most `most`. */
@@ -59,18 +61,24 @@ export class KvBlocks {
   /** So many more blocks for a sequence; the caller has seen that they are free. */
   take(count: number, into: number[]): void {
     this.free -= count;
-    const head = this.#next.length - 1;
-    for (let i = 0; i < count; i++) {
-      if (!this.#keeps) {
-        into.push(NONE);
-        continue;
-      }
-      const block = this.#next[head];
-      this.#unlink(block);
-      this.#users[block] = 1;
-      this.#forget(block);
-      into.push(block);
+    for (let i = 0; i < count; i++) into.push(this.#keeps ? this.#taken() : NONE);
+  }
+
+  /** A block that was never taken has been free for longer than any other. */
+  #taken(): number {
+    const fresh = this.#users.length;
+    if (fresh <= this.#blocks) {
+      this.#next.push(NONE);
+      this.#before.push(NONE);
+      this.#content.push(NONE);
+      this.#users.push(1);
+      return fresh;
     }
+    const block = this.#next[ENDS];
+    this.#unlink(block);
+    this.#users[block] = 1;
+    this.#forget(block);
+    return block;
   }
 
   /** A block is full: others may use it from now on. */
@@ -90,14 +98,13 @@ export class KvBlocks {
       this.free += blocks.length;
       return;
     }
-    const head = this.#next.length - 1;
     for (const block of blocks.toReversed()) {
       if (--this.#users[block] > 0) continue;
-      const last = this.#before[head];
+      const last = this.#before[ENDS];
       this.#next[last] = block;
       this.#before[block] = last;
-      this.#next[block] = head;
-      this.#before[head] = block;
+      this.#next[block] = ENDS;
+      this.#before[ENDS] = block;
       this.free++;
     }
   }

@@ -42,7 +42,8 @@ export function loadOf(shares: readonly Share[]): StepLoad {
 
 /**
  * Coefficients in ms: a prefill takes a + b Σ tokens + c Σ tokens², a decode a + b context + c sequences, with others
- * from `many` sequences on. Source of the form: Zhong et al., DistServe, OSDI 2024, appendix A.
+ * from `many` sequences on. Chunks of a prompt look back on those before, so their squares make up that of the prompt.
+ * Source of the form: Zhong et al., DistServe, OSDI 2024, appendix A.
  */
 export interface StepCoefficients {
   readonly prefill: readonly [number, number, number];
@@ -60,7 +61,7 @@ export function coefficientTimes(
     let ms = overhead.stepMs + overhead.sequenceMs * (chunks.length + decodes);
     if (chunks.length > 0) {
       const tokens = sumOf(chunks.map((chunk) => chunk.tokens));
-      const squares = sumOf(chunks.map((chunk) => chunk.tokens ** 2));
+      const squares = sumOf(chunks.map(squareOf));
       ms += prefill[0] + prefill[1] * tokens + prefill[2] * squares;
     }
     if (decodes > 0) {
@@ -69,6 +70,11 @@ export function coefficientTimes(
     }
     return ms * 1000;
   };
+}
+
+/** By how much a chunk makes the square of its prompt's tokens larger. */
+export function squareOf({ tokens, before }: Chunk): number {
+  return tokens * (tokens + 2 * before);
 }
 
 /** A measured time, µs, by the size that it was measured at, ascending. */

@@ -261,12 +261,20 @@ test("a plan's answer has the same form, with what the search proved", () => {
   const [slow] = planDecisions({ ...plan, plans: loads }, sweepDocument(), undefined);
   expect(slow.load).toBe("arrival rate 8/s");
   expect(fact(slow, "latency")).toMatch(/^a p99 167\S* ± \S+ ms, b p99 167\S* ± \S+ ms$/);
-  const unsolved = { ...plan, plans: [{ ...entry, best: null, nearest: ANSWER }] };
+  const lost = {
+    best: null,
+    nearest: ANSWER,
+    state: "none",
+    missing: "edf 9: too few slots",
+  } as const;
+  const unsolved = { ...plan, plans: [{ ...entry, ...lost }] };
   const [none] = planDecisions(unsolved, singleDocument(), undefined);
   expect([none.state, none.answer]).toEqual([
     "bad",
     "no plan meets the SLO; nearest: edf, detect 5, plate 2 (5 per hour)",
   ]);
+  expect(fact(none, "missing")).toBe("edf 9: too few slots");
+  expect(fact(none, "within the SLO")).toMatch(/on 5 replications$/);
 });
 
 describe("filters", () => {

@@ -208,6 +208,7 @@ const planEntry = z.looseObject({
   allCheaperTried: z.boolean(),
   state: z.enum(["confirmed", "not confirmed", "none"]),
   lowerBound: z.number(),
+  missing: z.string().nullable().optional(),
   tried: z.array(noted).optional(),
 });
 const planSchema = z.looseObject({

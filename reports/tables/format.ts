@@ -162,6 +162,7 @@ const LABELS: Readonly<Record<MetricName, MetricLabel>> = {
   tokensPerS: label("tokens", "per s"),
   kvUseRatio: label("use of KV blocks", "%", 100),
   preemptionsPerRequest: label("preemptions per request", ""),
+  iterationTimeRatio: label("iterations beside their step profile", "%", 100),
   costPerHour: label("cost", "per hour"),
   costPer1000Requests: label("cost per 1000", ""),
   energyJoulesPerRequest: label("energy", "J/request"),

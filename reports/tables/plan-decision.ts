@@ -63,7 +63,7 @@ export function decisionsIn({
 }
 
 function unsolved(entry: PlanEntry, load: string): Decision {
-  const { nearest, unit } = entry;
+  const { nearest, unit, missing } = entry;
   const near = nearest === null ? "" : `; nearest: ${answerText(nearest, unit)}`;
   return {
     load,
@@ -71,13 +71,14 @@ function unsolved(entry: PlanEntry, load: string): Decision {
     state: "bad",
     facts: [
       ...(nearest === null ? [] : answerFacts(nearest, entry)),
+      ...told([["missing", missing ?? ""]]),
       ["would help", "more machines, more replicas (`--max-replicas`), a faster model or device"],
     ],
     chosen: undefined,
   };
 }
 
-function answerFacts(answer: PlanAnswer, { goals, unit }: PlanEntry): readonly Fact[] {
+function answerFacts(answer: PlanAnswer, { goals, unit, state }: PlanEntry): readonly Fact[] {
   const { replicas, placement, cost, kept, replications } = answer;
   const within = goals.map(({ pipeline, latencyMs, percentile }) => {
     const own = kept[pipeline];
@@ -90,13 +91,13 @@ function answerFacts(answer: PlanAnswer, { goals, unit }: PlanEntry): readonly F
     const whose = goals.length === 1 ? "" : `${pipeline} `;
     return `${whose}p${at} ${formatEstimate(latencyMs ?? undefined)} ms`;
   });
-  const fresh = plural(replications, "fresh replication");
+  const runs = plural(replications, state === "confirmed" ? "fresh replication" : "replication");
   return told([
     ["replicas", countsText(replicas)],
     ["runs on", placement === null ? "" : placementText(placement)],
     ["cost", `${formatNumber(cost, 4)} ${unit}`],
     ["latency", latencies.join(", ")],
-    ["within the SLO", `${within.join("; ")}, on ${fresh}`],
+    ["within the SLO", `${within.join("; ")}, on ${runs}`],
   ]);
 }
 

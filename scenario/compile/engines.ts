@@ -22,6 +22,9 @@ export function placesOf({ tokens }: ModelDocument): number {
   return tokens === undefined ? 1 : 2 * tokens.maxSequences;
 }
 
+/** Kept blocks take memory, some 40 bytes each. */
+const MOST_KEPT = 2 ** 22;
+
 type Engine = Extract<Sharing, { kind: "iterations" }>;
 
 function engineSharing(
@@ -30,8 +33,9 @@ function engineSharing(
   profiles: StepProfiles,
 ): Pick<Engine, "policy" | "limits" | "stepTimes"> {
   const { policy, maxSequences, maxBatchedTokens, blockTokens, prefixCaching } = document;
-  // Without a limit a run never holds more: each sequence with as many tokens as a scenario may ask for.
-  const blocks = document.blocks ?? Math.ceil((2 * maxSequences * MOST_TOKENS) / blockTokens);
+  // Without a limit sequences never hold more: each as many tokens as a scenario may ask for.
+  const all = Math.ceil((2 * maxSequences * MOST_TOKENS) / blockTokens);
+  const blocks = document.blocks ?? (prefixCaching ? Math.min(all, MOST_KEPT) : all);
   const limits = { maxSequences, maxBatchedTokens, blocks, blockTokens, prefixCaching };
   const times = stepTimesOf(document, profiles);
   const stepTimes: StepTimes = (load) => times(load) / speed;

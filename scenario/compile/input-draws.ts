@@ -223,19 +223,25 @@ function scaledProfile(profile: Profile, factors: readonly number[]): Profile {
 }
 
 /** Tables of layers have no rounds. */
-function scaledSteps(profile: StepProfile, [prompts, tokens]: readonly number[]): StepProfile {
+function scaledSteps(profile: StepProfile, factors: readonly number[]): StepProfile {
   const { times } = profile;
-  if ("layers" in times) return profile;
+  return "layers" in times ? profile : { ...profile, times: scaledTimes(times, factors) };
+}
+
+type StepCoefficients = Exclude<StepProfile["times"], { layers: number }>;
+
+/** Iterations of prompts, and of tokens; what the engine takes besides stays. */
+export function scaledTimes(
+  times: StepCoefficients,
+  [prompts, tokens]: readonly number[],
+): StepCoefficients {
   const scaled = ([a, b, c]: Coefficients, by: number): Coefficients => [a * by, b * by, c * by];
   const { prefill, decode, decodeMany } = times;
   const many = decodeMany && { ...decodeMany, decode: scaled(decodeMany.decode, tokens) };
   return {
-    ...profile,
-    times: {
-      ...times,
-      ...{ prefill: scaled(prefill, prompts), decode: scaled(decode, tokens) },
-      ...(many === undefined ? {} : { decodeMany: many }),
-    },
+    ...times,
+    ...{ prefill: scaled(prefill, prompts), decode: scaled(decode, tokens) },
+    ...(many === undefined ? {} : { decodeMany: many }),
   };
 }
 

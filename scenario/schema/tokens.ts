@@ -59,7 +59,9 @@ export const engineSchema = optionalMapping(
     maxBatchedTokens: wholeBetween(1, 1_000_000).default(2048).describe("tokens of one iteration"),
     blocks: wholeBetween(1, 10_000_000)
       .optional()
-      .describe("blocks of keys and values on one replica; default: more than all sequences need"),
+      .describe(
+        "blocks of keys and values on one replica; default: more than all sequences need, with `prefixCaching` 4,194,304 at most",
+      ),
     blockTokens: wholeBetween(1, 4096).default(16).describe("tokens that a block holds"),
     prefixCaching: z
       .boolean()

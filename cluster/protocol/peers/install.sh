@@ -14,6 +14,9 @@ python3 -m venv "$dir/venv" &&
 
 "$dir/venv/bin/pip" install -q mlserver || echo "clients: no MLServer"
 
+"$dir/venv/bin/pip" install -q openai xllamacpp ||
+  echo "clients: no openai or xllamacpp"
+
 npm install --silent --no-fund --no-audit --prefix "$dir" @bufbuild/buf >/dev/null ||
   echo "clients: no buf"
 

@@ -70,7 +70,8 @@ class SelectiveReplication implements Controller {
     this.#queues.queued(job, pool);
     const model = this.pools.indexOf(pool);
     this.#heard.push({ atUs: job.enteredUs, model, goalUs: this.#goalsUs[pool] });
-    if (this.#heard.length > 2 * this.#given.sample) this.#forget();
+    const { sample } = this.#given;
+    if (this.#heard.length > 2 * sample) this.#heard = this.#heard.slice(-sample);
   }
 
   ended(request: number): void {
@@ -83,9 +84,8 @@ class SelectiveReplication implements Controller {
   }
 
   woken(_timer: number, view: ClusterView, act: Controls): void {
-    this.#forget();
     // A silent epoch says nothing about the next.
-    if (this.#heard.length > 0) this.#place(this.#heard);
+    if (this.#heard.length > 0) this.#place(this.#heard.slice(-this.#given.sample));
     this.#heard = [];
     act.wakeAt(0, view.nowUs + Math.round(this.#given.epochS * 1e6));
     this.decide(view, act);
@@ -94,10 +94,6 @@ class SelectiveReplication implements Controller {
   decide(view: ClusterView, act: Controls): void {
     for (const group of this.#queues.groups) this.#renew(view, act, group);
     this.#queues.decide(view, act);
-  }
-
-  #forget(): void {
-    this.#heard = this.#heard.slice(-this.#given.sample);
   }
 
   #place(sample: readonly Sampled[]): void {

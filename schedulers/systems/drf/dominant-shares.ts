@@ -120,6 +120,8 @@ interface Line {
   readonly pool: number;
 }
 
+type Allows = (replica: number) => boolean;
+
 /** Chooses the pipelines that start batches. */
 export type Decider = Pick<Controller, "timers" | "queued" | "begin" | "woken" | "decide">;
 
@@ -218,12 +220,7 @@ export class Frameworks implements Controller {
    * Starts the pipeline's next batch: of its pools with an idle replica that is allowed and has
    * room, the one whose next job is of the earliest request. The replica; undefined: none can start.
    */
-  startNext(
-    pipeline: number,
-    view: ClusterView,
-    act: Controls,
-    allows: (replica: number) => boolean = () => true,
-  ): number | undefined {
+  startNext(pipeline: number, view: ClusterView, act: Controls, allows: Allows = () => true) {
     for (;;) {
       const ways = this.waiting(pipeline, view).flatMap((line) => {
         const replica = this.#idleReplica(line.pool, view, allows);
@@ -258,11 +255,7 @@ export class Frameworks implements Controller {
     this.shares.allocate(pipeline, this.resources.demandOf(replica));
   }
 
-  #idleReplica(
-    pool: number,
-    view: ClusterView,
-    allows: (replica: number) => boolean,
-  ): number | undefined {
+  #idleReplica(pool: number, view: ClusterView, allows: Allows): number | undefined {
     for (const replica of this.#idle[pool]) {
       if (!isIdle(view, replica)) this.#idle[pool].delete(replica);
       else if (allows(replica) && view.fits(replica)) return replica;

@@ -1,0 +1,107 @@
+/** Engines are added, drained and started anew as one replica each, while their sequences make tokens. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { scenarioSchema } from "../scenario/schema/scenario.ts";
+import { type Deployment, startDeployment } from "./deploy/deployment.ts";
+import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
+import { statusOf } from "./faults.test-support.ts";
+import type { ControlledReplica } from "./observe/gateway-status.ts";
+import { InferenceClient, type InferStream } from "./protocol/client.ts";
+import { bytesTensor } from "./protocol/tensors.ts";
+
+/** One sequence runs at a time, and one waits. */
+const document = scenarioSchema.parse({
+  name: "engines",
+  pipelines: {
+    answer: { tasks: { write: { model: "writer", tokens: { prompt: 20, output: 40 } } } },
+  },
+  models: {
+    writer: { tokens: { steps: { prefill: [5, 0, 0], decode: [5, 0, 0] }, maxSequences: 1 } },
+  },
+  cluster: { replicas: { write: 1 } },
+  workload: { arrivals: "burst", requests: 1 },
+});
+
+let deployment: Deployment;
+let client: InferenceClient;
+let stream: InferStream;
+
+beforeAll(async () => {
+  const options = { document, inputs: NO_INPUTS, seed: "t", backend: "replay" as const };
+  deployment = await startDeployment({ ...options, spareReplicas: 1 });
+  client = new InferenceClient(deployment.gateway.grpc);
+  stream = client.openStream({ ended: () => undefined });
+});
+afterAll(async () => {
+  stream.close();
+  client.close();
+  await deployment.stop();
+});
+
+async function control(method: string, path = "", body?: object) {
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(`${deployment.gateway.http}/v1/replicas${path}`, {
+    ...{ method, ...(body === undefined ? {} : { headers, body: JSON.stringify(body) }) },
+  });
+  const text = await answer.text();
+  return { status: answer.status, value: text === "" ? null : JSON.parse(text) };
+}
+
+async function names(): Promise<readonly string[]> {
+  const { value } = await control("GET");
+  return value.replicas.map(({ name }: ControlledReplica) => name);
+}
+
+/** By the names of requests, their first tokens and their ends in the order of coming. */
+const order: string[] = [];
+
+function ask(name: string) {
+  const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
+  const parameters = { stream: { boolParam: true } };
+  const request = { modelName: "answer", id: "", parameters, inputs: [tensor] };
+  const asked = { tokens: 0, ends: [] as string[] };
+  stream.send(
+    { ...request, rawInputContents: [raw] },
+    (error) => {
+      asked.ends.push(error?.message ?? "answered");
+      order.push(`${name} ends`);
+    },
+    ({ parameters: told }) => {
+      if (asked.tokens === 0) order.push(`${name} begins`);
+      asked.tokens += told?.tokens.int64Param ?? 0;
+    },
+  );
+  return asked;
+}
+
+async function jobsOf(name: string): Promise<number> {
+  const { replicas } = await statusOf(deployment);
+  return replicas.find((one) => one.name === name)?.jobs ?? -1;
+}
+
+test("a second engine takes requests, the first leaves after its own, and one starts anew", async () => {
+  expect(await names()).toEqual(["write-1"]);
+  const scenario = await (await fetch(`${deployment.gateway.http}/v1/scenario`)).json();
+  expect(scenario).toMatchObject({ room: { write: 2 } });
+
+  const added = await control("POST", "", { task: "write" });
+  expect(added).toMatchObject({ status: 201, value: { name: "write-2", state: "up" } });
+  expect(await names()).toEqual(["write-1", "write-2"]);
+  expect(await control("POST", "", { task: "write" })).toMatchObject({ status: 400 });
+
+  // Two places each: all four requests are on engines at once.
+  const four = ["a", "b", "c", "d"].map(ask);
+  expect(await eventually(() => four.some(({ tokens }) => tokens > 0))).toBe(true);
+  expect(await control("DELETE", "/write-1")).toMatchObject({ status: 204 });
+  expect(await names()).toEqual(["write-2"]);
+  expect(await eventually(() => four.every(({ ends }) => ends.length === 1))).toBe(true);
+  for (const asked of four) expect(asked).toEqual({ tokens: 40, ends: ["answered"] });
+  expect(await jobsOf("write-2")).toBe(2);
+
+  const reset = await control("POST", "/write-2/reset");
+  expect(reset).toMatchObject({ status: 200, value: { name: "write-2", state: "up", load: 0 } });
+  // Its places are on one engine still: the second answer comes after the first.
+  const two = ["first", "second"].map(ask);
+  expect(await eventually(() => two.every(({ ends }) => ends.length === 1))).toBe(true);
+  for (const asked of two) expect(asked).toEqual({ tokens: 40, ends: ["answered"] });
+  expect(order.slice(-4)).toEqual(["first begins", "first ends", "second begins", "second ends"]);
+});
