@@ -30,8 +30,8 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: "forks",
-    // Quick tests wait for processes for a third of their time.
-    maxWorkers: long ? 2 : 3,
+    // Tests wait for processes, sockets and timers for a third of their time.
+    maxWorkers: 3,
     // A process for each of 200 short files costs as much as half of the tests.
     isolate: long,
     // Long tests meet real daemons, networks and the stalls of a virtual machine. CI names those that passed only
