@@ -19,6 +19,8 @@ import { PROBE } from "./pace-probe.ts";
 const EXPLAINED = 0.3;
 /** Deviation of a model's own drift, which neither probe nor other models share, at most. */
 const OWN_DRIFT = 0.01;
+/** Deviation of a model's change over the probe's, where they follow each other: they were seen to change by 1 to 1.5 times it. */
+const SLOPE_DOUBT = 0.25;
 /** Deviation of a profile without rounds: how far its calibration's pace lay from the usual is not known. */
 const UNKNOWN_DRIFT = 0.03;
 /** Fewer rounds of a calibration, or fewer brackets, do not tell how they vary. */
@@ -51,7 +53,10 @@ export function judgeProfiles(
     usesProbe ? driftingMean(rounds.flatMap(overProbe), OWN_DRIFT) : driftingMean(rounds);
   const known = (model: string): Known =>
     then[model].length < LEAST_ROUNDS ? asKnown(profiles[model]) : paced(then[model]);
-  const own = names.map((model) => ratioOf(paced(now[model]), known(model)));
+  const own = names.map((model) => {
+    const pace = usesProbe ? (paceOf(now[model], then[model]) ?? 1) : 1;
+    return ratioOf(paced(now[model]), known(model), SLOPE_DOUBT * Math.log(pace));
+  });
   const models = names.map((model, i): [string, ModelJudgement] => {
     const { ratio, interval95 } = own[i];
     const pace = paceOf(now[model], then[model]);
@@ -188,9 +193,9 @@ interface Ratio {
   readonly interval95: { readonly low: number; readonly high: number };
 }
 
-function ratioOf(now: Known, then: Known): Ratio {
+function ratioOf(now: Known, then: Known, doubt = 0): Ratio {
   const ratio = now.mean / then.mean;
-  const half = Z975 * Math.hypot(now.logDeviation, then.logDeviation);
+  const half = Z975 * Math.hypot(now.logDeviation, then.logDeviation, doubt);
   return { ratio, interval95: { low: ratio * Math.exp(-half), high: ratio * Math.exp(half) } };
 }
 
