@@ -407,7 +407,7 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   expect(text.stdout).toMatch(/cheapest: fifo/);
   expect(text.stderr).toMatch(/combinations of machines.*: \d+; the cheapest first/);
   expect(text.stdout).toMatch(
-    /^to simulate the cheapest: node \S+tandem\.js simulate \S+gpus\.yaml --seed 3 --set 'sweep=\{"points":/m,
+    /^to simulate the cheapest: node \S+tandem\.js simulate \S+gpus\.yaml --seed 3 --replications \d+ --set 'sweep=\{"points":/m,
   );
   const hard = await here(
     "plan",
