@@ -75,7 +75,7 @@ async function stepMs(
   return (1000 * ((await processorS(client, places[0])) - before)) / OUTPUT;
 }
 
-/** Of the worker's process since its start: messages may go out after the iteration that made them. */
+/** Processor time of the worker since its start: messages may go out after the iteration that made them. */
 async function processorS(client: InferenceClient, name: string): Promise<number> {
   const { config } = await client.ask<{ config: ModelConfig }>("ModelConfig", { name });
   return Number(config.parameters.process_cpu_seconds_total.string_value);

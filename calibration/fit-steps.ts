@@ -3,9 +3,9 @@ import { coefficientTimes, type StepLoad, squareOf } from "../engine/tokens/step
 
 /** The sizes of an iteration. */
 export interface StepSizes {
-  /** Of a chunk of one prompt; 0: none. */
+  /** Tokens in the chunk of a prompt that it computes; 0: it computes none. */
   readonly prefillTokens: number;
-  /** Of that prompt that were there already. */
+  /** Tokens of that prompt that earlier iterations computed. */
   readonly beforeTokens: number;
   readonly decodes: number;
   /** Tokens that the decodes look back on, in all. */

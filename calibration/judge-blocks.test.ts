@@ -177,6 +177,25 @@ describe("a stored profile", () => {
     expect(judged(1 / 1.15)).toMatchObject({ usesProbe: true, isOff: true });
   });
 
+  test("is not off where it changes by half as much again as the probe, on a host that became slower", () => {
+    const swing = (i: number): number => 1 + 0.03 * Math.sin(i);
+    const [slower, more] = [1.25, 1.25 ** 1.5];
+    const stored = profileOf(MODELS.detect);
+    const detect = {
+      ...stored,
+      rounds: stored.rounds?.map((round, i) => {
+        return { ...round, level: { us: MODELS.detect * swing(i), probeUs: 1000 * swing(i) } };
+      }),
+    };
+    const brackets = bracketsOf({ detect: more }).map((bracket, i) => {
+      const us = MODELS.detect * more * swing(i);
+      return { ...bracket, levels: { detect: { us, probeUs: 1000 * slower * swing(i) } } };
+    });
+    const judged = judgeProfiles(brackets, { detect }, BOUND).models.detect;
+    expect(judged).toMatchObject({ usesProbe: true, isOff: false });
+    expect(judged.ratio).toBeGreaterThan(1 + 2 * BOUND);
+  });
+
   test("of a model that fewer than three brackets have is not judged", () => {
     const brackets = bracketsOf({ detect: 1 }).map((bracket, i) =>
       i > 1 ? bracket : { ...bracket, workUs: { ...bracket.workUs, plate: MODELS.plate } },

@@ -31,7 +31,7 @@ export function judgeEngines(
   by: JudgedBy,
 ): JudgedEngines {
   const ratios = runs.flatMap(({ summary }) => summary.metrics.iterationTimeRatio ?? []);
-  if (ratios.length < runs.length) return { judgement: stored, notes: [] };
+  if (runs.length === 0 || ratios.length < runs.length) return { judgement: stored, notes: [] };
   const informed = runs.map(({ replication, summary }, i) => ({
     predicted: predict(plan, replication, ofWriters(plan.document, ratios[i])).summary.metrics,
     measured: summary.metrics,

@@ -87,14 +87,14 @@ describe("a model alone, in rounds", () => {
 });
 
 describe("busy neighbours", () => {
-  /** Times of 100 and 300 µs, half as long again beside the other; `sent` counts calls by worker. */
-  function neighbours(sent: number[] = [0, 0]) {
+  /** Times of 100 and 300 µs, half as long again beside the other; `asked`: by worker, for how long each call keeps it busy, µs. */
+  function neighbours(asked: number[][] = [[], []]) {
     let running = 0;
     return [100, 300].map((us, i) => ({
       inputs,
       worker: {
         call: async (_: unknown, busyUs = 0) => {
-          sent[i]++;
+          asked[i].push(busyUs);
           running++;
           await new Promise((resolve) => setTimeout(resolve, Math.max(1, busyUs / 1000)));
           const serviceUs = us * (running > 1 ? 1.5 : 1);
@@ -113,11 +113,12 @@ describe("busy neighbours", () => {
   });
 
   test("run on their own: a caller sends an input, not each batch", async () => {
-    const sent = [0, 0];
-    await contentionRound(neighbours(sent), 0.3);
-    for (const calls of sent) {
-      expect(calls).toBeGreaterThan(1);
-      expect(calls).toBeLessThanOrEqual(6);
+    const asked: number[][] = [[], []];
+    await contentionRound(neighbours(asked), 0.3);
+    for (const calls of asked) {
+      expect(calls.length).toBeGreaterThan(1);
+      expect(calls.length).toBeLessThanOrEqual(6);
+      expect(calls[0]).toBeGreaterThan(50_000);
     }
   });
 

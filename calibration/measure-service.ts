@@ -24,7 +24,7 @@ const LEAST_CALLS = 2;
 /** A model's pace, without single interrupts: means of middle halves. */
 export interface Level {
   readonly us: number;
-  /** Of the probe's kernels between the calls. */
+  /** Mean time of the probe's kernels between the calls. */
   readonly probeUs: number;
 }
 

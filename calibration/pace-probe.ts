@@ -92,7 +92,7 @@ export class PaceProbe {
     for (let i = 0; i < KERNELS; i++) await this.beat();
   }
 
-  /** Of all kernels so far, µs. */
+  /** Mean of the middle half of all kernels so far, µs. */
   meanUs(): number {
     return middleMean(this.#timesUs);
   }

@@ -86,15 +86,16 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     measured: summary.metrics,
   }));
   const by = { tolerance: plan.tolerance, unfit, runSeconds, warmupS };
-  const engines = judgeEngines(predictionPlan, runs, judge(judged, by), by);
-  const { judgement, blocks } = told ?? {
-    judgement: engines.judgement,
-    blocks: {},
+  const inRuns = () => {
+    const engines = judgeEngines(predictionPlan, runs, judge(judged, by), by);
+    return { ...engines, blocks: {} };
   };
+  const found = told === undefined ? inRuns() : { ...told, notes: [] };
+  const { judgement, blocks } = found;
   const notes = [
     ...predictionNotes,
     ...paceNote(told?.blocks.judgedBy),
-    ...engines.notes,
+    ...found.notes,
     ...(unfit === null ? cutNote(all, repeats) : []),
     ...replays.flatMap(replayNotes),
   ];

@@ -122,7 +122,7 @@ async function measuredModel(
     const cells = await measureOutside(open, { maxSequences, longest, seconds }, onStep);
     const { model, url } = external;
     const provenance = measuredHere(model, "OpenAI's completions", url, now());
-    // What the server spends around its iterations is between its tokens.
+    // The times between a server's tokens hold all that it spends around its iterations.
     return calibrated(cells, provenance, { stepMs: 0, sequenceMs: 0 });
   }
   assert(llama !== undefined, "only models that run for real are measured");

@@ -1,4 +1,4 @@
-/** What llama.cpp is asked for, by a package that stands in its place and computes nothing. */
+/** Requests to llama.cpp, seen by a package that stands in its place and computes nothing. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

@@ -17,7 +17,7 @@ export class KvBlocks {
   /** Whether contents are kept; without it blocks are only counted. */
   readonly #keeps: boolean;
   /**
-   * Of blocks that were taken at least once: memory grows with use, not with what there is. Free ones are a list through
+   * An entry for each block that was taken at least once, so memory grows with use. Free ones are a list through
    * the first two, the longest free first.
    */
   readonly #next = [ENDS];

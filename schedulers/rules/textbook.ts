@@ -273,7 +273,7 @@ const queueTimeout = definePolicy({
   source:
     'NVIDIA Triton Inference Server, user guide, "Queue Policy": default_timeout_microseconds with the action REJECT, the default.',
   parameters: z.strictObject({
-    timeoutMs: within(0, 1e12, 0, "longest wait in the queue, in ms; 0: any"),
+    timeoutMs: within(0, 1e12, 0, "longest wait in the queue, in ms; 0: no limit"),
   }),
   create: ({ timeoutMs }): Shedding | undefined => {
     const timeoutUs = Math.round(timeoutMs * 1000);
