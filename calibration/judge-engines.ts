@@ -4,7 +4,7 @@
  */
 import type { MetricName } from "../engine/metrics/figures.ts";
 import { meanOf } from "../engine/statistics/estimate.ts";
-import type { MetricJudgement } from "../results/validation.ts";
+import type { MetricJudgement, ValidationResult } from "../results/validation.ts";
 import { poolsOf } from "../scenario/compile/placement.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { type JudgedBy, type Judgement, judge, overallVerdict, signedPercent } from "./judge.ts";
@@ -15,7 +15,7 @@ import type { RealRun } from "./real-runs.ts";
 /** A host's pace changes by less between a calibration and a run; more speaks against the profile. */
 const MOST_DRIFT = 0.1;
 
-interface JudgedEngines {
+interface JudgedEngines extends Pick<ValidationResult, "iterations"> {
   readonly judgement: Judgement;
   readonly notes: readonly string[];
 }
@@ -55,6 +55,7 @@ export function judgeEngines(
       judgements: Object.fromEntries(judgements),
       verdict: overallVerdict(judgements.map(([, { verdict }]) => verdict)),
     },
+    iterations: { ratio: 1 + more, simulatorError: own.error },
     notes: [`${took}; with the times that they took, predictions are off by ${errors}`],
   };
 }

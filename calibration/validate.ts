@@ -87,8 +87,8 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   }));
   const by = { tolerance: plan.tolerance, unfit, runSeconds, warmupS };
   const inRuns = () => {
-    const engines = judgeEngines(predictionPlan, runs, judge(judged, by), by);
-    return { ...engines, blocks: {} };
+    const { iterations, ...engines } = judgeEngines(predictionPlan, runs, judge(judged, by), by);
+    return { ...engines, blocks: iterations === undefined ? {} : { iterations } };
   };
   const found = told === undefined ? inRuns() : { ...told, notes: [] };
   const { judgement, blocks } = found;

@@ -147,6 +147,11 @@ export interface ValidationResult extends ConfigurationResult {
   readonly tolerance: ByMetric<number>;
   readonly judgements: ByMetric<MetricJudgement>;
   readonly verdict: Verdict;
+  /**
+   * Where all language models ran for real: the time of their iterations over that of their step profile, and errors of the
+   * prediction with the times that they took.
+   */
+  readonly iterations?: { readonly ratio: number; readonly simulatorError: ByMetric<number> };
   /** Of real models: what was judged besides, block by block. */
   readonly blocks?: readonly BlockResult[];
   readonly brackets?: readonly Bracket[];

@@ -10,13 +10,14 @@ import yargs from "yargs";
 import { KILLED_CASES, validateKilled } from "./killed-workers.ts";
 import { renewTokenFindings, tokenSection } from "./language-models/study.ts";
 import { fidelityPage } from "./page.ts";
+import { ENGINE_CASES, validateEngines } from "./real-engines.ts";
 import { MODEL_CASES, validateModels } from "./real-models.ts";
 import { REPLAYED_CASES, validateReplayed } from "./replayed.ts";
 import { seedLeftOut, seedLoadTest, seedLoadTestSection } from "./seed-load-test.ts";
 import { DEMOS, type Finding, type Outcome, outcomeOf, type StudyCase } from "./study-case.ts";
 import { tandem } from "./tandem-command.ts";
 
-const PARTS = ["seed", "language", "replayed", "killed", "models", "demo"] as const;
+const PARTS = ["seed", "language", "replayed", "killed", "models", "engines", "demo"] as const;
 type Part = (typeof PARTS)[number];
 
 const { out, results, only, named, minutes, page, most } = await yargs(process.argv.slice(2))
@@ -70,6 +71,8 @@ async function part<Case extends StudyCase>(
     const folder = join(out, name, one.name);
     mkdirSync(folder, { recursive: true });
     const outcome = await run(one, folder);
+    const errors = Object.entries(outcome.error).map((entry) => entry.join(" "));
+    process.stderr.write(`  ${outcome.verdict}: ${errors.join(", ")} in ${outcome.seconds} s\n`);
     const machine = `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} logical cores`;
     const date = new Date().toISOString();
     appendFileSync(RESULTS, `${JSON.stringify({ part: name, ...one, date, machine, outcome })}\n`);
@@ -80,6 +83,7 @@ if (only === undefined || only.includes("language")) renewTokenFindings();
 await part("replayed", REPLAYED_CASES, validateReplayed);
 await part("killed", KILLED_CASES, validateKilled);
 await part("models", MODEL_CASES, validateModels);
+await part("engines", ENGINE_CASES, validateEngines);
 await part("demo", DEMOS, async (_, folder) => {
   const startMs = performance.now();
   await tandem(["demo", "--out", folder]);

@@ -2,6 +2,7 @@
 import type { MetricName } from "../../engine/metrics/figures.ts";
 import type { Verdict } from "../../results/validation.ts";
 import { KILLED_CASES } from "./killed-workers.ts";
+import { ENGINE_CASES } from "./real-engines.ts";
 import { MODEL_CASES } from "./real-models.ts";
 import { REPLAYED_CASES } from "./replayed.ts";
 import { DEMOS, type Finding, type StudyCase } from "./study-case.ts";
@@ -32,6 +33,7 @@ export function fidelityPage(
       of("models").filter(isWrong),
       MODEL_CASES.filter(isWrong).length,
     ),
+    enginesSection(of("engines")),
     killedSection(of("killed")),
     demoSection(of("demo"), DEMOS.length),
     seedSection === "" ? "" : `## The seed project's load test\n\n${seedSection}`,
@@ -94,6 +96,30 @@ function modelsSection(
   ].join("\n\n");
 }
 
+function enginesSection(findings: readonly Finding[]): string {
+  if (findings.length === 0) return "";
+  const right = findings.filter(({ wrong }) => wrong === undefined);
+  const worst = (metric: MetricName, of: "error" | "ownError"): string =>
+    percent(Math.max(...errorsOf(right, metric, of)));
+  const figure = (shown: string, metric: MetricName, aim: string): string[] => {
+    const [stored, own] = (["error", "ownError"] as const).map((of) => worst(metric, of));
+    return [shown, percent(median(errorsOf(right, metric))), stored, own, aim];
+  };
+  return [
+    "## A language model on its real engine",
+    `SmolLM2-135M on llama.cpp, one thread, its iterations calibrated before each validation; the other models of the pipelines are replayed. In \`short-other-policy\` the cluster has another policy of iterations than the prediction, which must be found. ${findings.length} of ${ENGINE_CASES.length} validations so far: ${verdictsOf(findings)}.`,
+    table(
+      ["figure", "median error", "worst", "worst, with the times that iterations took", "to reach"],
+      [
+        figure("TPOT", "tpotMeanMs", "≤ 5 %"),
+        figure("TTFT", "ttftMeanMs", "≤ 10 %"),
+        figure("latency", "latencyMeanMs", "≤ 10 %"),
+      ],
+    ),
+    validationsTable(findings, "TPOT, with the times that iterations took", "tpotMeanMs"),
+  ].join("\n\n");
+}
+
 function demoSection(findings: readonly Finding[], cases: number): string {
   if (findings.length === 0) return "";
   const longest = Math.max(...findings.map(({ outcome }) => outcome.seconds));
@@ -104,13 +130,18 @@ function demoSection(findings: readonly Finding[], cases: number): string {
   ].join("\n\n");
 }
 
-function validationsTable(findings: readonly Finding[]): string {
+/** `own` heads the errors of `ownMetric` without what the host and the profiles explain. */
+function validationsTable(
+  findings: readonly Finding[],
+  own = "mean, from between the blocks",
+  ownMetric: MetricName = "latencyMeanMs",
+): string {
   const rows = findings.map(({ name, date, load, wrong, earlier, outcome }) => [
     date.slice(0, 16).replace("T", " "),
     earlier === undefined ? name : `${name} (earlier: ${earlier})`,
     load === undefined ? "" : `${Math.round(100 * load)} %`,
     ...SHOWN.map(([metric]) => signed(outcome.error[metric])),
-    signed(outcome.ownError.latencyMeanMs),
+    signed(outcome.ownError[ownMetric]),
     outcome.setAside === 0 ? `${outcome.runs}` : `${outcome.runs} (${outcome.setAside} set aside)`,
     `_${outcome.verdict}_`,
     outcome.culprit ?? (wrong === undefined ? (outcome.reason ?? "") : `not found: ${wrong}`),
@@ -121,12 +152,14 @@ function validationsTable(findings: readonly Finding[]): string {
     row.filter((_, i) => i < 3 || i >= 3 + errors.length || shown.includes(i - 3));
   const headings = [
     ...["date (UTC)", "validation", "load", ...errors],
-    ...["mean, from between the blocks", "runs", "verdict", "named, or why not"],
+    ...[own, "runs", "verdict", "named, or why not"],
   ];
   return table(kept(headings), rows.map(kept));
 }
 
 const SHOWN: readonly (readonly [MetricName, string])[] = [
+  ["ttftMeanMs", "TTFT"],
+  ["tpotMeanMs", "TPOT"],
   ["latencyMeanMs", "mean"],
   ["latencyP95Ms", "p95"],
   ["latencyP99Ms", "p99"],

@@ -22,8 +22,10 @@ export interface Outcome {
   readonly reason?: string;
   /** (predicted − measured) / measured. */
   readonly error: ByMetric<number>;
-  /** The same, predicted from the models' times between the blocks; none of replayed times. */
+  /** The same, predicted from the models' times between the blocks, or of the iterations; none of replayed times. */
   readonly ownError: ByMetric<number>;
+  /** Time of a real engine's iterations over that of the profile. */
+  readonly iterationTimeRatio?: number;
   readonly attainment?: { readonly predicted: number; readonly measured: number };
   readonly culprit?: string;
   /** Runs or blocks that count, and those that the health rule set aside. */
@@ -43,7 +45,8 @@ export interface Finding extends StudyCase {
 }
 
 export function outcomeOf(validated: ValidationResult, seconds: number): Outcome {
-  const { verdict, error, judgements, judgedBy, predicted, measured } = validated;
+  const { verdict, error, judgements, judgedBy, iterations, predicted, measured } = validated;
+  const between = Object.entries(judgedBy?.simulatorError ?? {});
   const unsettled = Object.values(judgements).find((one) => one.reason !== undefined);
   const [told, found] = [predicted, measured.metrics].map(
     ({ sloAttainmentRatio }) => sloAttainmentRatio?.mean,
@@ -52,11 +55,11 @@ export function outcomeOf(validated: ValidationResult, seconds: number): Outcome
     verdict,
     ...(unsettled?.reason === undefined ? {} : { reason: unsettled.reason }),
     error: rounded(error),
-    ownError: rounded(
-      Object.fromEntries(
-        Object.entries(judgedBy?.simulatorError ?? {}).map(([name, { mean }]) => [name, mean]),
-      ),
-    ),
+    ownError: rounded({
+      ...Object.fromEntries(between.map(([name, { mean }]) => [name, mean])),
+      ...iterations?.simulatorError,
+    }),
+    ...(iterations === undefined ? {} : { iterationTimeRatio: iterations.ratio }),
     ...(told === undefined || found === undefined
       ? {}
       : { attainment: { predicted: told, measured: found } }),
