@@ -255,14 +255,34 @@ function blockOf(
   const factors = byPool(plan.document, factorsOf(plan, beside));
   const slowed = { ...plan, inputs: slowedInputs(plan.inputs, slowdown) };
   const { replication } = run;
+  const service = serviceOf(slowed, run, factors);
   return {
     pace,
     predicted: predict(plan, replication, pace).summary.metrics,
     informed: predict(slowed, replication, factors).summary.metrics,
     asStored: predict(plan, replication, factors).summary.metrics,
+    asServed: predict(slowed, replication, servedFactors(plan.document, factors, service)).summary
+      .metrics,
     measured: run.summary.metrics,
-    service: serviceOf(slowed, run, factors),
+    service,
   };
+}
+
+/** The brackets' factors of each pool, moved to the work that the block itself had. */
+function servedFactors(
+  document: ScenarioDocument,
+  factors: Readonly<Record<string, number>>,
+  service: Block["service"],
+): Readonly<Record<string, number>> {
+  const ratios = Object.entries(service).map(
+    ([model, { predictedUs, measuredUs }]) => [model, measuredUs / predictedUs] as const,
+  );
+  return Object.fromEntries(
+    Object.entries(byPool(document, Object.fromEntries(ratios))).map(([pool, ratio]) => [
+      pool,
+      (factors[pool] ?? 1) * ratio,
+    ]),
+  );
 }
 
 /** Work under load by model, beside that predicted for the same batches. */

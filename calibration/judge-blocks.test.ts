@@ -207,6 +207,8 @@ describe("a stored profile", () => {
 interface Errors {
   readonly stored?: number;
   readonly simulator?: number;
+  /** Of the prediction from the blocks' own times; the simulator's, unless given. */
+  readonly waits?: number;
   readonly service?: number;
   /** The stored slow-down adds this share to the prediction. */
   readonly slowing?: number;
@@ -216,6 +218,7 @@ interface Errors {
 function blocksOf({
   stored = 0,
   simulator = 0,
+  waits = simulator,
   service = 0,
   slowing = 0,
   noise = 1,
@@ -230,6 +233,7 @@ function blocksOf({
       predicted: figures(stored),
       informed: figures(simulator),
       asStored: figures(simulator + slowing),
+      asServed: figures(waits),
       measured: { latencyMeanMs: measuredMs, latencyP95Ms: 2 * measuredMs },
       service: {
         detect: { measuredUs, predictedUs: 1e6 },
@@ -324,6 +328,14 @@ describe("the rules, in their order", () => {
     expect([waiting.verdict, waiting.culprit]).toEqual(["disagrees", "queueing"]);
     const small = judged({ stored: -0.1, simulator: -0.02, service: -0.1 });
     expect([small.verdict, small.culprit]).toEqual(["cannot tell", undefined]);
+  });
+
+  test("4. times that moved between brackets and blocks are no queueing", () => {
+    const moved = judged({ stored: -0.1, simulator: -0.1, waits: 0.01 });
+    expect([moved.verdict, moved.culprit]).toEqual(["cannot tell", undefined]);
+    expect(moved.waitsError?.mean).toBeCloseTo(0.01, 2);
+    const waiting = judged({ stored: -0.1, simulator: -0.1, waits: -0.06 });
+    expect(waiting.mean?.reason).toMatch(/^from the models' times in these very runs .* −6\.1%/);
   });
 
   test("4. the slow-down by neighbours is named where brackets and effect say so, before the simulator", () => {

@@ -31,6 +31,8 @@ export interface Block {
   readonly informed: Figures;
   /** The same, but with the stored slow-down by neighbours. */
   readonly asStored: Figures;
+  /** Predicted from the times of service in the block itself: what is left of the error are waits. */
+  readonly asServed: Figures;
   readonly measured: Figures;
   /** By model: time of service in all, µs, and as predicted from the brackets for the same batches. */
   readonly service: Readonly<
@@ -79,6 +81,7 @@ export function judgeBlocks(
   const { models, together } = judgeProfiles(brackets, by.profiles, offBeyond(by.tolerance));
   const off = Object.entries(models).filter(([, { isOff }]) => isOff);
   const simulator = simulatorErrors(blocks, Object.keys(by.tolerance), by.error);
+  const waits = errorOf(blocks, "asServed", "latencyMeanMs", by.error / 2);
   const service = serviceErrors(blocks, by.error);
   const { neighbours } = by;
   const slowing = slowingEffect(blocks, by.error);
@@ -87,7 +90,7 @@ export function judgeBlocks(
   const culprit =
     profileCulprit(off) ??
     (isSlowingOff ? neighboursCulprit(neighbours) : null) ??
-    structureCulprit(simulator.latencyMeanMs, service, meanTolerance);
+    structureCulprit({ simulator: simulator.latencyMeanMs, waits, service }, meanTolerance);
   const error: Partial<Record<MetricName, number>> = {};
   const judgements: Partial<Record<MetricName, MetricJudgement>> = {};
   for (const [key, tolerance] of Object.entries(by.tolerance)) {
@@ -108,24 +111,24 @@ export function judgeBlocks(
     tolerance: by.tolerance,
     judgements,
     verdict,
-    simulatorError: Object.fromEntries(
-      Object.entries(simulator).map(([name, { mean, interval }]) => [
-        name,
-        { mean, interval90: interval },
-      ]),
-    ),
+    simulatorError: mapped(simulator),
+    ...(waits === null ? {} : { waitsError: { mean: waits.mean, interval90: waits.interval } }),
     models,
     ...(neighbours === null ? {} : { neighbours: neighbours.judgement }),
-    service: Object.fromEntries(
-      Object.entries(service).map(([model, { mean, interval }]) => [
-        model,
-        { mean, interval90: interval },
-      ]),
-    ),
+    service: mapped(service),
     ...(culprit !== null && verdict === "disagrees"
       ? { culprit: culprit.name, next: culprit.next }
       : {}),
   };
+}
+
+function mapped(errors: Readonly<Record<string, RelativeError>>): BlockJudgement["service"] {
+  return Object.fromEntries(
+    Object.entries(errors).map(([name, { mean, interval }]) => [
+      name,
+      { mean, interval90: interval },
+    ]),
+  );
 }
 
 interface Culprit {
@@ -203,27 +206,33 @@ function neighboursCulprit({ judgement: { measured, stored } }: JudgedNeighbours
   };
 }
 
+/** Errors of the mean latency from the brackets and from the blocks' own times, and of times of service by model. */
+interface StructureErrors {
+  readonly simulator: RelativeError | undefined;
+  readonly waits: RelativeError | null;
+  readonly service: Readonly<Record<string, RelativeError>>;
+}
+
 function structureCulprit(
-  simulator: RelativeError | undefined,
-  service: Readonly<Record<string, RelativeError>>,
+  { simulator, waits, service }: StructureErrors,
   tolerance: number,
 ): Culprit | null {
-  const slowed = Object.entries(service)
+  if (simulator === undefined || !isOutside(simulator, SIMULATOR_SHARE * tolerance)) return null;
+  const [slowed] = Object.entries(service)
     .filter(([, error]) => isOutside(error, SERVICE_SHARE * tolerance))
     .toSorted(([, a], [, b]) => Math.abs(b.mean) - Math.abs(a.mean));
-  const isStructural = simulator !== undefined && isOutside(simulator, SIMULATOR_SHARE * tolerance);
-  if (slowed.length > 0 && isStructural) {
-    const [model, { mean }] = slowed[0];
+  if (slowed !== undefined) {
+    const [model, { mean }] = slowed;
     return {
       name: `service of ${model} under load`,
       reason: `under load a batch of ${model} takes ${percentMore(1 / (1 + mean) - 1)} than predicted from its times under light load`,
       next: "measure the slow-down by busy neighbours again (calibrate), or place fewer replicas on a machine",
     };
   }
-  if (!isStructural) return null;
+  if (waits === null || !isOutside(waits, SIMULATOR_SHARE * tolerance)) return null;
   return {
     name: "queueing",
-    reason: `from the models' times in these very runs the simulator still predicts ${signedPercent(simulator.mean)}: waits differ, not times of service`,
+    reason: `from the models' times in these very runs the simulator still predicts ${signedPercent(waits.mean)}: waits differ, not times of service`,
     next: "compare replicas, scheduler and routing of the deployment with the scenario, and read `tandem explain`",
   };
 }
@@ -238,7 +247,7 @@ function isOutside({ interval }: RelativeError, bound: number): boolean {
 
 function errorOf(
   blocks: readonly Block[],
-  side: "predicted" | "informed",
+  side: "predicted" | "informed" | "asServed",
   name: MetricName,
   tail: number,
 ): RelativeError | null {

@@ -101,6 +101,8 @@ export interface BlockJudgement {
   readonly verdict: Verdict;
   /** Of the prediction from the models' times between the blocks: the simulator's own error. */
   readonly simulatorError: ByMetric<ErrorInterval>;
+  /** Of the mean latency predicted from the times of service in the blocks themselves; absent in older documents. */
+  readonly waitsError?: ErrorInterval;
   readonly models: Readonly<Record<string, ModelJudgement>>;
   /** Absent where fewer than three brackets measured it. */
   readonly neighbours?: NeighbourJudgement;
@@ -157,7 +159,7 @@ export interface ValidationResult extends ConfigurationResult {
   readonly brackets?: readonly Bracket[];
   readonly judgedBy?: Pick<
     BlockJudgement,
-    "simulatorError" | "models" | "neighbours" | "service" | "culprit" | "next"
+    "simulatorError" | "waitsError" | "models" | "neighbours" | "service" | "culprit" | "next"
   >;
 }
 

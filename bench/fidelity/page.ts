@@ -142,18 +142,17 @@ function validationsTable(
     load === undefined ? "" : `${Math.round(100 * load)} %`,
     ...SHOWN.map(([metric]) => signed(outcome.error[metric])),
     signed(outcome.ownError[ownMetric]),
+    signed(outcome.waitsError),
     outcome.setAside === 0 ? `${outcome.runs}` : `${outcome.runs} (${outcome.setAside} set aside)`,
     `_${outcome.verdict}_`,
     outcome.culprit ?? (wrong === undefined ? (outcome.reason ?? "") : `not found: ${wrong}`),
   ]);
-  const errors = SHOWN.map(([, heading]) => heading);
-  const shown = [...errors.keys()].filter((i) => rows.some((row) => row[3 + i] !== ""));
-  const kept = (row: readonly string[]): string[] =>
-    row.filter((_, i) => i < 3 || i >= 3 + errors.length || shown.includes(i - 3));
   const headings = [
-    ...["date (UTC)", "validation", "load", ...errors],
-    ...[own, "runs", "verdict", "named, or why not"],
+    ...["date (UTC)", "validation", "load", ...SHOWN.map(([, heading]) => heading)],
+    ...[own, "from within", "runs", "verdict", "named, or why not"],
   ];
+  const shown = [...headings.keys()].filter((i) => i < 3 || rows.some((row) => row[i] !== ""));
+  const kept = (row: readonly string[]): string[] => shown.map((i) => row[i]);
   return table(kept(headings), rows.map(kept));
 }
 

@@ -26,6 +26,8 @@ export interface Outcome {
   readonly ownError: ByMetric<number>;
   /** Time of a real engine's iterations over that of the profile. */
   readonly iterationTimeRatio?: number;
+  /** Of the mean latency, predicted from the times of service in the blocks themselves. */
+  readonly waitsError?: number;
   readonly attainment?: { readonly predicted: number; readonly measured: number };
   readonly culprit?: string;
   /** Runs or blocks that count, and those that the health rule set aside. */
@@ -47,6 +49,7 @@ export interface Finding extends StudyCase {
 export function outcomeOf(validated: ValidationResult, seconds: number): Outcome {
   const { verdict, error, judgements, judgedBy, iterations, predicted, measured } = validated;
   const between = Object.entries(judgedBy?.simulatorError ?? {});
+  const waits = judgedBy?.waitsError?.mean;
   const unsettled = Object.values(judgements).find((one) => one.reason !== undefined);
   const [told, found] = [predicted, measured.metrics].map(
     ({ sloAttainmentRatio }) => sloAttainmentRatio?.mean,
@@ -60,6 +63,7 @@ export function outcomeOf(validated: ValidationResult, seconds: number): Outcome
       ...iterations?.simulatorError,
     }),
     ...(iterations === undefined ? {} : { iterationTimeRatio: iterations.ratio }),
+    ...(waits === undefined ? {} : { waitsError: Number(waits.toFixed(4)) }),
     ...(told === undefined || found === undefined
       ? {}
       : { attainment: { predicted: told, measured: found } }),

@@ -103,6 +103,7 @@ function doubtsOf(
 export function judgedByLines(document: ValidationDocument): readonly string[] {
   return lettered(document).flatMap(({ letter, result: { judgedBy } }) => {
     if (judgedBy === undefined) return [];
+    const { waitsError } = judgedBy;
     const own = judgedBy.simulatorError.latencyMeanMs;
     const models = Object.entries(judgedBy.models).map(
       ([model, { ratio, usesProbe }]) =>
@@ -113,6 +114,11 @@ export function judgedByLines(document: ValidationDocument): readonly string[] {
         ? []
         : [
             `${letter}: from the models' times between the blocks, the mean latency is predicted to ${formatError(own.mean)}: the simulator's own error`,
+          ]),
+      ...(waitsError === undefined
+        ? []
+        : [
+            `${letter}: from their times in the blocks themselves, to ${formatError(waitsError.mean)}: the error of its waits`,
           ]),
       ...(models.length === 0
         ? []
