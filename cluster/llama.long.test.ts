@@ -188,6 +188,9 @@ describe.skipIf(!isHere)("a deployment", () => {
     const texts = data.slice(0, -1).map((one) => JSON.parse(one).choices[0].text as string);
     expect(texts.join("")).toBe(whole.choices[0].text);
     expect(texts.length).toBeGreaterThan(5);
+    const long = await ask({ prompt: "word ".repeat(300) });
+    expect(long.status).toBe(400);
+    expect(await long.text()).toContain("exceed the model's context of 255 tokens");
   });
 
   test("a client that leaves frees its sequence", async () => {

@@ -12,7 +12,7 @@ import { predict } from "../../calibration/predict.ts";
 import { realRuns, unfitness } from "../../calibration/real-runs.ts";
 import { payloadRequest } from "../../cluster/load/tensor-inputs.ts";
 import { parseScenario } from "../../scenario/parse.ts";
-import { type Outcome, outcomeOf, type StudyCase } from "./study-case.ts";
+import { type Outcome, outcomeOf, rounded, type StudyCase } from "./study-case.ts";
 import { tandem } from "./tandem-command.ts";
 
 interface EngineCase extends StudyCase {
@@ -181,7 +181,8 @@ async function otherPolicy(file: string, policy: string): Promise<Omit<Outcome, 
   const { verdict, error, judgements } = judgement;
   const reason = Object.values(judgements).find((found) => found.reason !== undefined)?.reason;
   return {
-    ...{ verdict, error, ownError: iterations?.simulatorError ?? {} },
+    ...{ verdict, error: rounded(error), ownError: rounded(iterations?.simulatorError ?? {}) },
+    ...(iterations === undefined ? {} : { iterationTimeRatio: iterations.ratio }),
     ...(reason === undefined ? {} : { reason }),
     ...(verdict === "disagrees"
       ? { culprit: "another policy: no pace of the host explains it" }

@@ -75,7 +75,7 @@ export function outcomeOf(validated: ValidationResult, seconds: number): Outcome
 }
 
 /** To a hundredth of a percent. */
-function rounded(errors: ByMetric<number>): ByMetric<number> {
+export function rounded(errors: ByMetric<number>): ByMetric<number> {
   const entries = Object.entries(errors) as [MetricName, number][];
   return Object.fromEntries(entries.map(([name, value]) => [name, Number(value.toFixed(4))]));
 }

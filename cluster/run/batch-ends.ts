@@ -1,6 +1,6 @@
 /** Which requests end with an error when a batch ends; those of a lost batch may run again. */
 
-import { Fault } from "../../engine/basics/fault.ts";
+import { Fault, type FaultCode } from "../../engine/basics/fault.ts";
 import type { BatchTimes } from "../observe/run-sink.ts";
 import type { JobResult } from "../protocol/tensors.ts";
 import { RETRY_AFTER_MS } from "../security/limits.ts";
@@ -47,10 +47,10 @@ export function batchEnds({ budget, written, isLive }: Surroundings) {
       budget.finished(batch.requests.length);
       return keepOutputs(batch, outputs, times, at);
     },
-    /** On a replica that is up: another may run it, unless it fails on every one. */
-    failed(batch: StartedBatch, message: string, everywhere: boolean): Failures {
-      const error = new Fault("cluster-failure", message);
-      if (everywhere) {
+    /** On a replica that is up: another may run it, unless it fails `everywhere`, with that code. */
+    failed(batch: StartedBatch, message: string, everywhere: FaultCode | null): Failures {
+      const error = new Fault(everywhere ?? "cluster-failure", message);
+      if (everywhere !== null) {
         const awaited = batch.requests.filter((_, i) => !isImputed(batch, i));
         return awaited.map((request) => [request, error] as const);
       }

@@ -1,6 +1,7 @@
 /** A started batch on its way: its message to the worker, and the event that the worker's answer makes of it. */
 
 import { status } from "@grpc/grpc-js";
+import type { FaultCode } from "../../engine/basics/fault.ts";
 import type { StartWindow } from "../../engine/dispatch/driver.ts";
 import type { System } from "../../engine/system/system.ts";
 import type { TraceSink } from "../observe/tracing.ts";
@@ -14,11 +15,11 @@ import type { BatchOver } from "./run-events.ts";
 import type { ServiceBounds } from "./specification.ts";
 import type { LinkFailure } from "./worker-channel.ts";
 
-/** A batch that failed with one of these statuses would fail on every replica. */
-const SAME_AGAIN: ReadonlySet<number> = new Set([
-  status.INVALID_ARGUMENT,
-  status.NOT_FOUND,
-  status.UNIMPLEMENTED,
+/** A batch that failed with one of these statuses would fail on every replica; how its requests end. */
+const SAME_AGAIN: ReadonlyMap<number, FaultCode> = new Map([
+  [status.INVALID_ARGUMENT, "invalid-input"],
+  [status.NOT_FOUND, "cluster-failure"],
+  [status.UNIMPLEMENTED, "cluster-failure"],
 ]);
 
 interface SenderOptions {
@@ -102,7 +103,7 @@ export class BatchSender {
     function overOf(): BatchOver {
       if (failure === null) return servedOf(batch, response, backUs - sentUs, leaves);
       if (hasWindow && failure.code === status.ABORTED) return { kind: "missed", batch, leaves };
-      const everywhere = SAME_AGAIN.has(failure.code);
+      const everywhere = SAME_AGAIN.get(failure.code) ?? null;
       return { kind: "failed", batch, message: failure.message, everywhere, leaves };
     }
   }
@@ -120,6 +121,7 @@ function servedOf(
     const times = { serviceUs, hopUs: Math.max(0, awayUs - serviceUs) };
     return { kind: "served", batch, response, outputs, times, leaves };
   } catch (error) {
-    return { kind: "failed", batch, message: (error as Error).message, everywhere: true, leaves };
+    const { message } = error as Error;
+    return { kind: "failed", batch, message, everywhere: "cluster-failure", leaves };
   }
 }

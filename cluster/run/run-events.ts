@@ -1,6 +1,6 @@
 /** Events that a run's turns hear of, and the commands that they give. Instants are of the run's time, µs. */
 
-import { type Fault, unreachable } from "../../engine/basics/fault.ts";
+import { type Fault, type FaultCode, unreachable } from "../../engine/basics/fault.ts";
 import type { Residency } from "../../engine/dispatch/controller.ts";
 import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
 import type { StartWindow } from "../../engine/dispatch/driver.ts";
@@ -27,7 +27,12 @@ export type BatchOver =
       readonly outputs: readonly JobResult[];
       readonly times: BatchTimes;
     })
-  | (Over & { readonly kind: "failed"; readonly message: string; readonly everywhere: boolean })
+  | (Over & {
+      readonly kind: "failed";
+      readonly message: string;
+      /** It would fail on every replica, so its requests end with this; null: another replica may run it. */
+      readonly everywhere: FaultCode | null;
+    })
   /** The batch's start window passed on its worker before its device was free. */
   | (Over & { readonly kind: "missed" });
 

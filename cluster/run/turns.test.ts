@@ -134,11 +134,14 @@ test("a batch that would fail everywhere ends its requests, one that failed here
   const { run, after, arrive } = turns();
   arrive(0);
   arrive(1);
-  const fails = (replica: number, everywhere: boolean): readonly string[] => {
+  const fails = (replica: number, everywhere: "invalid-input" | null): readonly string[] => {
     const batch = run.batchOn(replica) as StartedBatch;
     return after({ kind: "failed", batch, message: "it broke", everywhere, leaves: false });
   };
-  expect([fails(0, true), fails(1, false)]).toEqual([["failed 0: it broke"], ["send 1 to 0"]]);
+  expect([fails(0, "invalid-input"), fails(1, null)]).toEqual([
+    ["failed 0: it broke"],
+    ["send 1 to 0"],
+  ]);
 });
 
 test("a batch is given up with the last of its requests, and its answer ends none", () => {

@@ -236,7 +236,7 @@ export class Turns implements Driver {
       const { message, everywhere } = event;
       sink.wasted(batch, message, nowUs);
       this.#failAll(this.#ends.failed(batch, message, everywhere), nowUs);
-      return everywhere ? "finish" : "fail";
+      return everywhere === null ? "fail" : "finish";
     }
     const { response, outputs, times } = event;
     const { name, pool } = this.#options.system.replicas[batch.replica];
