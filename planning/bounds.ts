@@ -11,7 +11,7 @@ import { Sampler } from "../engine/random/sampler.ts";
 import { offeredRatePerS } from "../engine/stability/judge-stability.ts";
 import { visitRatios } from "../engine/stability/offered-load.ts";
 import { sumOf } from "../engine/statistics/estimate.ts";
-import type { PipelineSystem, System } from "../engine/system/system.ts";
+import { membersOf, type PipelineSystem, type System } from "../engine/system/system.ts";
 import type { Goal } from "../results/slo.ts";
 import { isNumbered } from "../scenario/checks/check-cluster.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
@@ -65,10 +65,10 @@ export class ServiceBounds {
       const isThere = machine === group || isNumbered(machine, group, Number.POSITIVE_INFINITY);
       return kinds === 1 || (at.device === device && isThere);
     };
-    this.#replicas = pools.map(({ first, count }, t) =>
+    this.#replicas = pools.map((pool, t) =>
       runsOn[t].map((runs, kind) => {
-        const own = Array.from({ length: count }, (_, i) => first + i);
-        return runs ? (own.find((replica) => isOn(replica, kind)) ?? first) : -1;
+        const own = membersOf(pool);
+        return runs ? (own.find((replica) => isOn(replica, kind)) ?? pool.first) : -1;
       }),
     );
     const jobs = (least: boolean) => jobsPerS(document, inputs, this.system, goals, least);

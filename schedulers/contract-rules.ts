@@ -111,7 +111,9 @@ export class ContractRules {
   #isSteered(pool: number): boolean {
     const { controllers = [] } = this.#state.scheduler;
     const deciding = controllers.filter((one) => !(one instanceof Failures));
-    return deciding.some(({ pools, scales }) => pools.includes(pool) || scales.length === 0);
+    return deciding.some(
+      ({ pools = [], scales = [] }) => pools.includes(pool) || scales.length === 0,
+    );
   }
 
   /** Whether joins may start before all that they need has run. */

@@ -134,8 +134,8 @@ export function traitsOf(
     servesAll:
       admission.ceiling !== undefined &&
       pools.every(({ shedding }) => shedding === undefined) &&
-      controllers.every((one) => one.pools.length === 0),
-    scales: controllers.some(({ scales }) => scales.length > 0),
+      controllers.every(({ pools: placed = [] }) => placed.length === 0),
+    scales: controllers.some(({ scales = [] }) => scales.length > 0),
     placesModels: controllers.some(({ placesModels }) => placesModels === true),
     proceeds: controllers.some(({ proceeds }) => proceeds === true),
   };

@@ -12,9 +12,6 @@ import type { Controller } from "../engine/dispatch/controller.ts";
 
 /** Keeps the first failure of one scheduler in the middle of an event, until nothing is half-way. */
 export class Failures implements Controller {
-  readonly pools = [];
-  readonly scales = [];
-  readonly timers = 0;
   #first: unknown = null;
 
   note(failure: unknown): void {

@@ -9,8 +9,6 @@ export const ONE_REPLICA_LESS = {
     parameters: z.strictObject({}),
     create: (_, { system }) => ({
       pools: system.pools.map((_, pool) => pool),
-      scales: [],
-      timers: 0,
       decide(view, act) {
         // The process of the command predicts; the gateway is another.
         const idle = process.argv.includes("validate") ? 0 : 1;

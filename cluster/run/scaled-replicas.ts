@@ -66,7 +66,7 @@ export function replicaMeter(
   retries: Float64Array,
   isUp: (replica: number) => boolean,
 ): ReplicaMeter | null {
-  const scales = scheduler.controllers?.some((one) => one.scales.length > 0) ?? false;
+  const scales = scheduler.controllers?.some(({ scales = [] }) => scales.length > 0) ?? false;
   if (system === ownSystem && !scales) return null;
   const meter = new ReplicaMeter(system, recorder, retries);
   recorder.replicas = meter;

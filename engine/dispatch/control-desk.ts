@@ -1,7 +1,7 @@
 /** Where controllers see the cluster and give commands. */
 import { digestOf } from "../basics/digest.ts";
 import { assert } from "../basics/fault.ts";
-import type { System } from "../system/system.ts";
+import { membersOf, type System } from "../system/system.ts";
 import type {
   AskingControls,
   BatchEnd,
@@ -65,8 +65,11 @@ export class ControlDesk implements ClusterView, AskingControls {
   woken(timer: number, nowUs: number): void {
     let first = 0;
     this.#each(nowUs, (one) => {
-      if (timer >= first && timer < first + one.timers) one.woken?.(timer - first, this, this);
-      first += one.timers;
+      const { timers = 0 } = one;
+      const isDue = timer >= first && timer < first + timers;
+      if (isDue && one.woken !== undefined) one.woken(timer - first, this, this);
+      else if (isDue) one.decide?.(this, this);
+      first += timers;
     });
   }
 
@@ -92,7 +95,7 @@ export class ControlDesk implements ClusterView, AskingControls {
     for (this.#controller = 0; this.#controller < controllers.length; this.#controller++) {
       const controller = controllers[this.#controller];
       call(controller, this.#controller);
-      this.#firstTimer += controller.timers;
+      this.#firstTimer += controller.timers ?? 0;
     }
   }
 
@@ -366,7 +369,6 @@ export class ControlDesk implements ClusterView, AskingControls {
   }
 
   #members(pool: number): number[] {
-    const { first, count } = this.system.pools[pool];
-    return Array.from({ length: count }, (_, i) => first + i);
+    return membersOf(this.system.pools[pool]);
   }
 }

@@ -4,7 +4,7 @@ import { compileSystem } from "../../scenario/compile/compile.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { replayLog } from "../record/replay.ts";
 import type { System } from "../system/system.ts";
-import type { AskingControls, Controller, Controls } from "./controller.ts";
+import type { AskingControls, BatchEnd, Controller, Controls } from "./controller.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Driver, Outcome } from "./driver.ts";
 import type { Batching, Scheduler } from "./policies.ts";
@@ -134,8 +134,27 @@ class Bench implements Driver {
   }
 }
 
-const IDLE: Controller = { pools: [], scales: [], timers: 0 };
-const placing = (own: Partial<Controller>): Controller => ({ ...IDLE, pools: [0], ...own });
+const IDLE: Controller = {};
+const placing = (own: Partial<Controller>): Controller => ({ pools: [0], ...own });
+
+test("a controller that only decides does so when its timer is due, and keeps the ends that it heard", () => {
+  const ends: BatchEnd[] = [];
+  const bench = new Bench(() => ({
+    pools: [0],
+    timers: 1,
+    begin: (_view, act) => act.wakeAt(0, 50),
+    finished: (end) => void ends.push(end),
+    decide: (view, act) => {
+      if (view.nowUs >= 50 && view.queue(0).length > 0) act.startNext(0, 1);
+    },
+  })).arrive(2);
+  expect(bench.said()).toHaveLength(1);
+  bench.dispatcher.wake(bench.dispatcher.timerCount - 1, 50);
+  expect(bench.said()).toEqual(["start 0: 0.a"]);
+  bench.nowUs = 50;
+  bench.finish(0).finish(0);
+  expect(ends.map(({ nowUs }) => nowUs)).toEqual([60, 70]);
+});
 
 describe("a controller that places jobs", () => {
   test("starts any that wait, in batches of its own", () => {

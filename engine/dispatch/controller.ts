@@ -96,7 +96,7 @@ export interface ClusterView {
 
 export type Residency = "absent" | "loading" | "resident";
 
-/** The end of a batch. A cursor: copy what is kept. */
+/** The end of a batch. */
 export interface BatchEnd {
   readonly replica: number;
   readonly pool: number;
@@ -161,12 +161,12 @@ export interface AskingControls extends Controls {
 
 export interface Controller {
   // It says before the run what it is for, so that dispatcher and driver are prepared.
-  /** Pools whose waiting jobs only this controller places; no routing rule does. */
-  readonly pools: readonly number[];
-  /** Pools whose replicas it orders and releases. */
-  readonly scales: readonly number[];
-  /** Timers are numbered 0 .. timers − 1. */
-  readonly timers: number;
+  /** Pools whose waiting jobs only this controller places; no routing rule does. Default: none. */
+  readonly pools?: readonly number[];
+  /** Pools whose replicas it orders and releases; default: none. */
+  readonly scales?: readonly number[];
+  /** Timers are numbered 0 .. timers − 1; default: there are none. */
+  readonly timers?: number;
   /** Whether it asks `fits` before a start; without it no model of its pools may have a `demand`. */
   readonly heedsResources?: boolean;
   /** Whether it places models on device slots by itself, so that a slot may host every task. */
@@ -200,6 +200,7 @@ export interface Controller {
 
   // It reads the view and gives commands.
   begin?(view: ClusterView, act: Controls): void;
+  /** One of its timers is due. Default: it decides. */
   woken?(timer: number, view: ClusterView, act: Controls): void;
   /** For built-in controllers: the solution of the problem that it asked; empty: the solver has failed. */
   solved?(solution: readonly number[], view: ClusterView, act: Controls): void;

@@ -31,8 +31,6 @@ export function isHeld({ pipelines }: System, pool: number): boolean {
 export class HeldChains implements Controller {
   readonly #system: System;
   readonly pools: readonly number[];
-  readonly scales = [];
-  readonly timers = 0;
   /** By pipeline; null unless its requests hold chains. */
   readonly #gates: readonly (Gate | null)[];
   /** By request: its gate, and its chain or −1. */

@@ -4,8 +4,6 @@ import type { BatchEnd, Controller, JobView, Residency, Standing } from "./contr
 import type { Outcome } from "./driver.ts";
 import type { Scheduler } from "./policies.ts";
 
-type Ending = { -readonly [field in keyof BatchEnd]: BatchEnd[field] };
-
 export class Notices {
   readonly #system: System;
   readonly controllers: readonly Controller[];
@@ -19,15 +17,6 @@ export class Notices {
   readonly placers: readonly (Controller | undefined)[];
   readonly #retiring = new Set<number>();
   readonly #residencies = new Map<string, Residency>();
-  readonly #end: Ending = {
-    replica: 0,
-    pool: 0,
-    size: 0,
-    startedUs: 0,
-    nowUs: 0,
-    expectedUs: 0,
-    fate: "ran",
-  };
 
   constructor(system: System, controllers: readonly Controller[], scheduler: Scheduler) {
     this.#system = system;
@@ -36,7 +25,7 @@ export class Notices {
     this.standings = system.replicas.map(() => "absent");
     this.startedUs = new Float64Array(system.replicas.length);
     this.placers = system.pools.map((_, pool) =>
-      controllers.find(({ pools }) => pools.includes(pool)),
+      controllers.find(({ pools }) => pools?.includes(pool)),
     );
   }
 
@@ -83,15 +72,10 @@ export class Notices {
   }
 
   finished(replica: number, size: number, fate: BatchEnd["fate"], nowUs: number): void {
-    const end = this.#end;
     const { pool, service } = this.#system.replicas[replica];
-    end.replica = replica;
-    end.pool = pool;
-    end.size = size;
-    end.startedUs = this.startedUs[replica];
-    end.nowUs = nowUs;
-    end.expectedUs = service.meanUs[size];
-    end.fate = fate;
+    const startedUs = this.startedUs[replica];
+    const expectedUs = service.meanUs[size];
+    const end: BatchEnd = { replica, pool, size, startedUs, nowUs, expectedUs, fate };
     this.news = true;
     const { batching } = this.#scheduler.pools[pool];
     if (batching.kind === "group") batching.ended?.(end);
@@ -150,7 +134,7 @@ export class Notices {
 
   /** The controller that orders and releases a pool's replicas. */
   scalerOf(pool: number): number {
-    return this.controllers.findIndex(({ scales }) => scales.includes(pool));
+    return this.controllers.findIndex(({ scales }) => scales?.includes(pool));
   }
 
   #changed(replica: number, state: "up" | "down" | "left", nowUs: number): void {

@@ -83,7 +83,7 @@ export class PoolBoard {
       replicas.length,
     );
     this.firstOwnTimer = pools.length + replicas.length;
-    const own = notices?.controllers.reduce((sum, { timers }) => sum + timers, 0) ?? 0;
+    const own = notices?.controllers.reduce((sum, { timers = 0 }) => sum + timers, 0) ?? 0;
     this.timerUs = new Float64Array(this.firstOwnTimer + own).fill(NEVER);
     this.dirty = new Int32Array(pools.length);
     this.isDirty = new Uint8Array(pools.length);

@@ -14,7 +14,6 @@ import type { EnsembleStep, Shared } from "./steps.ts";
 export class Variants {
   readonly #shared: Shared;
   readonly #board: PoolBoard;
-  readonly #view: { -readonly [key in keyof VariantsView]: VariantsView[key] };
   readonly #job: JobCursor;
   /** By pool: the variants of its task, its own among them; null where there is no choice. */
   readonly #siblings: readonly (readonly number[] | null)[];
@@ -25,11 +24,6 @@ export class Variants {
     this.#shared = shared;
     this.#board = board;
     const { system } = shared;
-    this.#view = {
-      nowUs: 0,
-      readyOf: (pool) => board.pools[pool].upCount,
-      loadOf: (pool) => board.loadOf(pool),
-    };
     this.#job = board.jobCursor();
     const groups = system.pipelines.flatMap(({ tasks }) => tasks.map(({ variants }) => variants));
     this.#siblings = system.pools.map(
@@ -47,11 +41,10 @@ export class Variants {
   /** The pool that a job goes to now, of several. */
   choose(job: number, among: readonly number[], nowUs: number): number {
     const { selection } = this.#board.pools[among[0]].policies;
-    this.#view.nowUs = nowUs;
     const pool =
       selection === undefined
-        ? (among.find((one) => this.#view.readyOf(one) > 0) ?? among[0])
-        : selection.choose(this.#job.at(job), among, this.#view);
+        ? (among.find((one) => this.#readyOf(one) > 0) ?? among[0])
+        : selection.choose(this.#job.at(job), among, this.#viewAt(nowUs));
     assert(among.includes(pool), "a job goes to a variant of its task");
     this.#shared.log?.add("select", job, pool);
     return pool;
@@ -61,8 +54,7 @@ export class Variants {
   ask(job: number, among: readonly number[], nowUs: number): readonly number[] {
     const { selection } = this.#board.pools[among[0]].policies;
     if (selection?.ask === undefined) return [this.choose(job, among, nowUs)];
-    this.#view.nowUs = nowUs;
-    const asked = selection.ask(this.#job.at(job), among, this.#view);
+    const asked = selection.ask(this.#job.at(job), among, this.#viewAt(nowUs));
     assert(asked.length > 0 && asked.every((pool) => among.includes(pool)), "variants are asked");
     for (const pool of asked) this.#shared.log?.add("select", job, pool);
     return asked;
@@ -94,10 +86,10 @@ export class Variants {
   /** A replica of a pool came or went: jobs leave variants without a replica for those with one. */
   changed(pool: number, nowUs: number): void {
     const group = this.#siblings[pool];
-    if (group === null || !group.some((one) => this.#view.readyOf(one) > 0)) return;
+    if (group === null || !group.some((one) => this.#readyOf(one) > 0)) return;
     const { queues } = this.#board;
     for (const one of group) {
-      if (this.#view.readyOf(one) > 0) continue;
+      if (this.#readyOf(one) > 0) continue;
       for (const job of queues.lengthOf(one) > 0 ? queues.jobsIn(one) : []) {
         this.#board.withdraw(job, nowUs);
         this.#board.enqueue(job, this.choose(job, group, nowUs));
@@ -108,6 +100,18 @@ export class Variants {
   fed(request: number, pool: number, loss: number, nowUs: number): void {
     const first = this.#firsts[pool];
     this.#board.pools[first].policies.selection?.fed?.(request, pool, loss, nowUs);
+  }
+
+  #readyOf(pool: number): number {
+    return this.#board.pools[pool].upCount;
+  }
+
+  #viewAt(nowUs: number): VariantsView {
+    return {
+      nowUs,
+      readyOf: (pool) => this.#readyOf(pool),
+      loadOf: (pool) => this.#board.loadOf(pool),
+    };
   }
 }
 

@@ -7,7 +7,13 @@
 import type { Scheduler } from "../dispatch/policies.ts";
 import { slowdownOf } from "../service/slow-down.ts";
 import { speedShare } from "../system/faults.ts";
-import type { PipelineSystem, ReplicaSystem, System, TaskSystem } from "../system/system.ts";
+import {
+  membersOf,
+  type PipelineSystem,
+  type ReplicaSystem,
+  type System,
+  type TaskSystem,
+} from "../system/system.ts";
 
 export interface OfferedLoad {
   /** Load of the busiest station; at 1 and more it cannot keep up. */
@@ -197,9 +203,9 @@ export function sharedLoads(
     ...(overheads.sharedLinks ? links : []),
   ];
   return all.map((station) => {
-    const ratio = pools.reduce((sum, { first, count }, pool) => {
-      const own = Array.from({ length: count }, (_, i) => first + i);
-      const isThere = count > 0 && own.every((replica) => station.replicas.has(replica));
+    const ratio = pools.reduce((sum, one, pool) => {
+      const own = membersOf(one);
+      const isThere = own.length > 0 && own.every((replica) => station.replicas.has(replica));
       return isThere ? sum + (jobsPerUs[pool] * station.timeUs(pool)) / station.speed : sum;
     }, 0);
     return { ratio, station: station.name };
@@ -248,8 +254,8 @@ function bestSpeed(slowdown: readonly number[], replicas: number): number {
 /** Shared slots that pools have in common, each group as one. */
 function joined({ pools }: System, slots: readonly Station[]): Station[] {
   let groups = [...slots];
-  for (const { first, count } of pools) {
-    const own = Array.from({ length: count }, (_, i) => first + i);
+  for (const pool of pools) {
+    const own = membersOf(pool);
     const met = groups.filter(({ replicas }) => own.some((replica) => replicas.has(replica)));
     if (met.length < 2) continue;
     const one = {

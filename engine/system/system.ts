@@ -252,6 +252,10 @@ export interface Overheads {
   readonly assignment: "round-robin" | "hash";
 }
 
+/** The numbers of a pool's replicas. */
+export const membersOf = ({ first, count }: Pick<PoolSystem, "first" | "count">): number[] =>
+  Array.from({ length: count }, (_, i) => first + i);
+
 /**
  * Room for replicas that are added during a run: each pool gets more replicas like its last one, down until
  * then; engines with all their places, each on a device slot of its own. Pools of held chains get none: their chains are

@@ -39,8 +39,6 @@ const fairQueue = ({ defineController, z }) => ({
       return {
         // Jobs of these tasks wait until this controller starts them.
         pools: tasks.map((_, task) => task),
-        scales: [],
-        timers: 0,
 
         // Heard for each job that waits, for the first time or again after a replica was lost.
         queued(job, pool) {

@@ -68,7 +68,7 @@ export function createExecutor(run: ExecutedRun): {
 /** Whether the cluster of a run can change, or batches be stopped, while it goes on. */
 function isUnsteady({ faults }: System, { controllers = [] }: Scheduler): boolean {
   const acts = controllers.some(
-    ({ scales, preempts, loads, windows }) =>
+    ({ scales = [], preempts, loads, windows }) =>
       scales.length > 0 || preempts === true || loads === true || windows === true,
   );
   return faults !== null || acts;
