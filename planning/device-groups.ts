@@ -18,13 +18,16 @@ import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { tasksToPlace } from "../scenario/compile/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
+import { leastBy } from "../schedulers/rules/textbook.ts";
 import { goalSharesUs } from "../schedulers/rules/ways.ts";
 import {
   beamPlacement,
-  coveringPlacement,
   type Group,
+  hasRoom,
+  nothingOn,
   type Placement,
   type Sampled,
+  withModel,
 } from "../schedulers/systems/alpaserve/placement.ts";
 import { replicationSteps, type SimulationInputs } from "../sim/replication.ts";
 
@@ -210,6 +213,26 @@ function placedDocument(
   const start = free === null ? coveringPlacement(groups) : null;
   if (start === null) return free;
   return documentWith(document, places, beamPlacement(groups, sample, beam, start));
+}
+
+/** Every model once, the largest first, each in the group with most room; null where some has no room. */
+function coveringPlacement(groups: readonly Group[]): Placement | null {
+  const sizeOf = (model: number): number =>
+    Math.max(...groups.map(({ memoryMb }) => memoryMb[model]));
+  const models = [...(groups[0]?.stagesUs.keys() ?? [])].sort((a, b) => sizeOf(b) - sizeOf(a));
+  let placement: Placement | null = nothingOn(groups);
+  for (const model of models) {
+    const open = [...groups.keys()].filter((i) => hasRoom(groups[i], placement?.[i] ?? [], model));
+    const left = (i: number): number =>
+      (placement?.[i] ?? []).reduce(
+        (room, one) => room - groups[i].memoryMb[one],
+        groups[i].roomMb,
+      );
+    const most = leastBy(open, (i) => -left(i));
+    if (most === undefined) return null;
+    placement = withModel(placement, most, model);
+  }
+  return placement;
 }
 
 /** Null where some task has no group. */

@@ -130,7 +130,7 @@ test("an unknown name is bad usage, with the nearest one", () => {
     }
   })();
   expect(thrown).toBeInstanceOf(Fault);
-  expect(thrown).toMatchObject({ code: "usage", hint: expect.stringContaining('mean "fifo"?') });
+  expect(thrown).toMatchObject({ code: "usage", hint: expect.stringContaining('mean "fifo"') });
 });
 
 describe("mechanisms of papers", () => {

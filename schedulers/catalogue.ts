@@ -4,13 +4,13 @@ import { stringify } from "yaml";
 import { z } from "zod";
 import { Fault } from "../engine/basics/fault.ts";
 import { type JsonSchema, type JsonSchemas, scenarioJsonSchema } from "../scenario/json-schema.ts";
-import { nearest } from "../scenario/reading/issues.ts";
 import {
   compositionSchema,
   DECISIONS,
   type Decision,
   fileSchedulerSchema,
 } from "../scenario/schema/scheduler.ts";
+import { suggestion } from "./check-scheduler.ts";
 import { ITERATIONS } from "./iterations/registry.ts";
 import { POLICIES, PRESETS } from "./registry.ts";
 import {
@@ -67,10 +67,7 @@ export function catalogueOf(name: string): Catalogue {
   const iterations = whole.iterations.filter((one) => one.name === name);
   if (policies.length + iterations.length === 0) {
     const all = [...whole.presets, ...whole.policies, ...whole.iterations];
-    const known = new Set(all.map((entry) => entry.name));
-    const near = nearest(name, known);
-    const meant = near === undefined ? "" : `did you mean "${near}"? `;
-    const hint = `${meant}\`tandem schedulers\` lists all`;
+    const hint = suggestion(name, [...new Set(all.map((entry) => entry.name))]);
     throw new Fault("usage", `unknown scheduler or policy "${name}"`, { hint });
   }
   return { ...whole, presets, policies, iterations };

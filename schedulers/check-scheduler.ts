@@ -185,7 +185,8 @@ export function checkFit(document: ScenarioDocument, inputs: MeasuredInputs): re
 const FEW = 8;
 const MOST_NEAR = 3;
 
-function suggestion(given: string, known: readonly string[]): string {
+/** The names that may have been meant by an unknown one. */
+export function suggestion(given: string, known: readonly string[]): string {
   const near = nearest(given, known);
   if (known.length <= FEW) {
     const list = `known: ${known.join(", ")}`;

@@ -98,9 +98,7 @@ function isUp(pool: PoolView, replica: number): boolean {
 
 function guardOrdering(own: Guarded, rule: Ordering): Ordering {
   if (rule.kind === "fifo" || rule.kind === "lifo") return rule;
-  called(own, "create", () => {
-    oneOf("kind", rule.kind, ["keyed", "fifo", "lifo"]);
-  });
+  called(own, "create", () => oneOf("kind", rule.kind, ["keyed", "fifo", "lifo"]));
   return {
     kind: "keyed",
     key: (job) =>

@@ -1,6 +1,7 @@
 /** Sends each job to the engine whose memory of keys and values is the least used. */
 import { z } from "zod";
 import type { Routing } from "../../engine/dispatch/policies.ts";
+import { count } from "../rules/parameters.ts";
 import { definePolicy } from "../rules/policy-definition.ts";
 import { enginesOf } from "./engine-places.ts";
 
@@ -14,12 +15,7 @@ export const leastKv = definePolicy({
   source:
     "Least KV-cache utilisation, of the Gateway API inference extension (kubernetes-sigs, kv-cache scorer, 2025), by count in place of reports.",
   parameters: z.strictObject({
-    answerTokens: z
-      .int()
-      .min(1)
-      .max(1e6)
-      .default(128)
-      .describe("tokens that an answer is expected to have"),
+    answerTokens: count(128, "tokens that an answer is expected to have", 1e6),
   }),
   create({ answerTokens }, { system }): Routing {
     /** By replica: tokens of its latest job. */

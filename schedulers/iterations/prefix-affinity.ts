@@ -1,6 +1,7 @@
 /** Sends prompts that begin alike to the engine that had such ones before. */
 import { z } from "zod";
 import type { Routing } from "../../engine/dispatch/policies.ts";
+import { count, within } from "../rules/parameters.ts";
 import { definePolicy } from "../rules/policy-definition.ts";
 import { enginesOf, memoryOf, sharedContents } from "./engine-places.ts";
 
@@ -14,13 +15,8 @@ export const prefixAffinity = definePolicy({
   source:
     "The cache-aware policy of SGLang's router (sgl-project/sglang, sgl-router, 2024), with engines' memory in place of its tree's size.",
   parameters: z.strictObject({
-    imbalance: z
-      .number()
-      .min(1)
-      .max(100)
-      .default(1.5)
-      .describe("times the least loaded engine's requests that another may have"),
-    slack: z.int().min(0).max(10_000).default(8).describe("requests that it may have besides"),
+    imbalance: within(1, 100, 1.5, "times the least loaded engine's requests that it may have"),
+    slack: count(8, "requests that it may have besides", 10_000, 0),
   }),
   create({ imbalance, slack }, { system }): Routing {
     /** By slot: contents of blocks that the engine is taken to keep, those used last at the end. */

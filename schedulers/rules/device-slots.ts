@@ -1,4 +1,5 @@
 /** Device slots as controllers see them that run one batch at a time on each. */
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { ClusterView } from "../../engine/dispatch/controller.ts";
 import { isHeld } from "../../engine/dispatch/held-chains.ts";
 import type { PoolPolicies } from "../../engine/dispatch/policies.ts";
@@ -19,14 +20,10 @@ export function placeablePools(system: System): number[] {
 
 /** Slots that host replicas of these pools. */
 export function slotsOf({ devices, replicas }: System, pools: readonly number[]): SlotReplicas[] {
-  return devices.flatMap((_, slot) => {
-    const members = new Map<number, number[]>();
-    replicas.forEach((replica, id) => {
-      if (replica.slot !== slot || !pools.includes(replica.pool)) return;
-      const own = members.get(replica.pool) ?? [];
-      own.push(id);
-      members.set(replica.pool, own);
-    });
+  const hosted = [...replicas.keys()].filter((id) => pools.includes(replicas[id].pool));
+  const bySlot = grouped(hosted, (id) => replicas[id].slot);
+  return [...devices.keys()].flatMap((slot) => {
+    const members = grouped(bySlot.get(slot) ?? [], (id) => replicas[id].pool);
     return members.size === 0 ? [] : [{ slot, replicas: [...members.values()].flat(), members }];
   });
 }

@@ -44,6 +44,6 @@ export const amount = (usual: number, about: string, most?: number) =>
 /** Above 0, to 1. */
 export const share = (usual: number, about: string) => amount(usual, about, 1);
 
-/** A whole number from 1. */
-export const count = (usual: number, about: string, most: number) =>
-  z.int().min(1).max(most).default(usual).describe(about);
+/** A whole number, from 1 unless `least` says otherwise. */
+export const count = (usual: number, about: string, most: number, least = 1) =>
+  z.int().min(least).max(most).default(usual).describe(about);

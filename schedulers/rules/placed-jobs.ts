@@ -11,7 +11,7 @@ export interface PlacedJob<Place> {
 }
 
 /** Hears of jobs as a controller does. `byDue`: a place serves what is due first, else what came first. */
-export class PlacedJobs<Place extends object> {
+export class PlacedJobs<Place> {
   readonly #byDue: boolean;
   readonly #ofRequest = new Map<number, PlacedJob<Place>[]>();
   readonly #queues = new Map<Place, PlacedJob<Place>[]>();

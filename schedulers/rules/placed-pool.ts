@@ -1,6 +1,7 @@
 /** Pools for controllers that place each job at once, where their routing rules would. */
 import type { ClusterView } from "../../engine/dispatch/controller.ts";
 import type { PoolView } from "../../engine/dispatch/policies.ts";
+import { membersOf } from "../../engine/system/system.ts";
 import { leastBy } from "./textbook.ts";
 
 /** A pool now, as its routing rule sees it: every question about all replicas is O(replicas). */
@@ -9,9 +10,7 @@ export class PlacedPool implements PoolView {
   readonly #view: ClusterView;
 
   constructor(view: ClusterView, pool: number) {
-    const { first, count } = view.system.pools[pool];
-    const replicas = Array.from({ length: count }, (_, i) => first + i);
-    this.up = replicas.filter((replica) => view.isUp(replica));
+    this.up = membersOf(view.system.pools[pool]).filter((replica) => view.isUp(replica));
     this.#view = view;
   }
 

@@ -10,7 +10,6 @@ import { amount, count, nonNegative, positive, seconds, share, within } from "./
 import { defineController, definePolicy } from "./policy-definition.ts";
 
 const replicas = z.int().nonnegative().max(100_000);
-const timeS = nonNegative();
 
 /** Defaults of interval and window differ by policy, as those of their models do. */
 export function scalingBounds(defaults: { intervalS: number; downWindowS: number }) {
@@ -21,13 +20,8 @@ export function scalingBounds(defaults: { intervalS: number; downWindowS: number
       .optional()
       .describe("most replicas; default: the task's replicas in the cluster"),
     start: replicas.optional().describe("replicas at the start; default: min"),
-    intervalS: timeS
-      .min(0.001)
-      .default(defaults.intervalS)
-      .describe("time between two decisions, in s"),
-    downWindowS: timeS
-      .default(defaults.downWindowS)
-      .describe("the most replicas wanted within this time are kept, in s"),
+    intervalS: within(0.001, 1e6, defaults.intervalS, "time between two decisions, in s"),
+    downWindowS: within(0, 1e6, defaults.downWindowS, "the most wanted within so many s is kept"),
   };
 }
 
@@ -76,7 +70,7 @@ const targetUtilization = definePolicy({
       .describe(
         "share of the replicas at its start that a period may add, in percent; default: any number",
       ),
-    upPeriodS: timeS.min(0.001).default(15).describe("period of the limits on steps, in s"),
+    upPeriodS: within(0.001, 1e6, 15, "period of the limits on steps, in s"),
     ...scalingBounds({ intervalS: 15, downWindowS: 300 }),
     min: count(1, "fewest replicas; 1 or more, as none are never busy", 100_000),
   }),
@@ -133,14 +127,8 @@ const concurrency = definePolicy({
     windowS: seconds(60, "stable window"),
     panicShare: share(0.1, "panic window, as a share of the stable window"),
     panicAt: within(1, 10, 2, "ratio of wanted to ready replicas that starts a panic"),
-    maxScaleUpRate: positive(1e6)
-      .min(1)
-      .default(1000)
-      .describe("a decision wants at most so many times the ready replicas"),
-    maxScaleDownRate: positive(1e6)
-      .min(1)
-      .default(2)
-      .describe("a decision keeps at least the ready replicas divided by this"),
+    maxScaleUpRate: within(1, 1e6, 1000, "the most wanted, as a multiple of the ready replicas"),
+    maxScaleDownRate: within(1, 1e6, 2, "the ready replicas divided by this are kept at least"),
     ...scalingBounds({ intervalS: 2, downWindowS: 0 }),
   }),
   create: ({ target, windowS, panicShare, panicAt, ...given }): Scaling => {
@@ -266,7 +254,6 @@ interface ScaledPool {
  * replicas are held in chains keep all of them.
  */
 export class Autoscaler implements Controller {
-  readonly pools = [];
   readonly scales: readonly number[];
   /** One for each pool that scales. */
   readonly timers: number;

@@ -159,7 +159,6 @@ function scaler(system: System, policies: readonly PoolPolicies[], settings: Set
     }
   };
   return {
-    pools: [],
     scales: watched.map(({ pool }) => pool),
     timers: 1,
     begin(view, act) {

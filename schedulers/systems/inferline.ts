@@ -125,7 +125,6 @@ export class SlidingCounts {
 }
 
 class Tuner implements Controller {
-  readonly pools = [];
   readonly scales: readonly number[];
   /** Ends of the windows that count for going down. */
   readonly timers = 1;

@@ -20,6 +20,7 @@ import type {
   QueueView,
 } from "../../engine/dispatch/controller.ts";
 import type { Batching } from "../../engine/dispatch/policies.ts";
+import { membersOf } from "../../engine/system/system.ts";
 import { batchLimits, isIdle, placeablePools } from "../rules/device-slots.ts";
 import { nonNegative, within } from "../rules/parameters.ts";
 import {
@@ -78,7 +79,6 @@ type Settings = z.infer<typeof parameters>;
 
 class Rechecks implements Controller {
   readonly pools: readonly number[];
-  readonly scales = [];
   readonly timers: number;
   readonly #recheckUs: number;
   readonly #lostAfterUs: number;
@@ -98,13 +98,12 @@ class Rechecks implements Controller {
     this.#recheckUs = Math.round(settings.recheckMs * 1000);
     this.#lostAfterUs = Math.round(settings.lostAfterMs * 1000);
     this.#lines = this.pools.map((pool) => {
-      const { task, first, count } = system.pools[pool];
       return {
         pool,
-        replicas: Array.from({ length: count }, (_, i) => first + i),
+        replicas: membersOf(system.pools[pool]),
         maxBatch: limits[pool],
         waitUs: waitUs(pools[pool].batching),
-        ended: settings.ended[task],
+        ended: settings.ended[system.pools[pool].task],
         listed: [],
         idle: [],
         looks: 0,

@@ -2,13 +2,11 @@
 import { z } from "zod";
 import type { Scaling } from "../../engine/dispatch/policies.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
-import { amount, nonNegative, positive } from "../rules/parameters.ts";
+import { amount, within } from "../rules/parameters.ts";
 import { definePolicy, preset, type SystemPack } from "../rules/policy-definition.ts";
 import { boundsOf, scalingBounds } from "../rules/scaling.ts";
 
 const { downWindowS: _, ...bounds } = scalingBounds({ intervalS: 10, downWindowS: 0 });
-const delayS = nonNegative();
-const factor = positive().default(1);
 
 const ongoingRequests = definePolicy({
   name: "ongoing-requests",
@@ -22,16 +20,10 @@ const ongoingRequests = definePolicy({
   parameters: z.strictObject({
     target: amount(2, "jobs per replica, waiting or running (target_ongoing_requests)", 10_000),
     lookBackS: amount(30, "period of the average, in s (look_back_period_s)"),
-    upDelayS: delayS
-      .default(30)
-      .describe("more replicas must be wanted for so long, in s (upscale_delay_s)"),
-    downDelayS: delayS
-      .default(600)
-      .describe("fewer replicas must be wanted for so long, in s (downscale_delay_s)"),
-    upFactor: factor.describe("share of the wanted growth that is ordered (upscaling_factor)"),
-    downFactor: factor.describe(
-      "share of the wanted shrinkage that is released (downscaling_factor)",
-    ),
+    upDelayS: within(0, 1e6, 30, "s for which more replicas must be wanted (upscale_delay_s)"),
+    downDelayS: within(0, 1e6, 600, "s for which fewer must be wanted (downscale_delay_s)"),
+    upFactor: amount(1, "share of the wanted growth that is ordered (upscaling_factor)"),
+    downFactor: amount(1, "share of the wanted shrinkage that is released (downscaling_factor)"),
     ...bounds,
   }),
   create: ({ target, lookBackS, upDelayS, downDelayS, upFactor, downFactor, ...own }): Scaling => {
@@ -76,18 +68,7 @@ export const servers: SystemPack = {
     // whichever is more.
     "kubernetes-hpa": preset(
       "one central queue, replicas by utilisation as Kubernetes' autoscaler orders them",
-      {
-        scaling: {
-          policy: "target-utilization",
-          target: 0.7,
-          tolerance: 0.1,
-          upReplicas: 4,
-          upPercent: 100,
-          upPeriodS: 15,
-          intervalS: 15,
-          downWindowS: 300,
-        },
-      },
+      { scaling: { policy: "target-utilization", upReplicas: 4, upPercent: 100 } },
     ),
     // The cap is max_ongoing_requests. In Ray a replica serves its requests side by side; here it serves
     // them one batch at a time, and the others wait at it.

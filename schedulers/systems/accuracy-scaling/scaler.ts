@@ -12,11 +12,12 @@ import type {
   Controls,
 } from "../../../engine/dispatch/controller.ts";
 import { visitRatios } from "../../../engine/stability/offered-load.ts";
-import type { System } from "../../../engine/system/system.ts";
+import { membersOf, type System } from "../../../engine/system/system.ts";
 import {
+  amount,
+  count,
   intervalS,
-  nonNegative,
-  positive,
+  ms,
   positiveInt,
   share,
   within,
@@ -25,6 +26,7 @@ import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, goalSharesUs } from "../../rules/ways.ts";
 import type { PlanProblem } from "./plan.ts";
 import type { Counts, Option, Program } from "./program.ts";
+import { shareOfGoal } from "./within-share.ts";
 
 /** An epoch has time for its plan. */
 export const parametersOf = (usual: { readonly epochS: number; readonly solveMs: number }) =>
@@ -32,25 +34,15 @@ export const parametersOf = (usual: { readonly epochS: number; readonly solveMs:
     epochS: intervalS
       .default(usual.epochS)
       .describe("time from a plan to the next, in s; the first comes after 1 s at the latest"),
-    solveMs: nonNegative(1e9)
-      .default(usual.solveMs)
-      .describe(
-        "time that a solver takes: a plan takes effect so much after its epoch, or once it is found, in ms",
-      ),
+    solveMs: ms(usual.solveMs, "a plan takes effect so long after its epoch, or once found", 1e9),
     newest: share(0.5, "weight of the newest epoch in the moving average of the demand"),
     headroom: within(1, 10, 1.05, "the plan serves so many times the expected demand"),
-    startPerS: positive(1e9)
-      .default(1)
-      .describe("requests per s of each pipeline that are expected before the first epoch"),
-    shareOfGoal: within(0.01, 1, 0.5, "share of the SLO for service; batches must fit it"),
+    startPerS: amount(1, "requests per s of a pipeline, expected before the first epoch", 1e9),
+    shareOfGoal,
     devices: positiveInt(100_000)
       .optional()
       .describe("replicas that are on at once; default: one for each device slot"),
-    mostNodes: positiveInt(100_000_000)
-      .default(200)
-      .describe(
-        "the solver's search for a plan ends after so many nodes, with the best so far; a linear program counts as one",
-      ),
+    mostNodes: count(200, "nodes of a solver's search, which ends there with the best so far", 1e8),
   });
 
 type Parameters = z.infer<ReturnType<typeof parametersOf>>;
@@ -68,7 +60,6 @@ const us = (s: number): number => Math.round(s * 1e6);
  * fewer device slots than tasks.
  */
 export class AccuracyScaler implements Controller {
-  readonly pools = [];
   readonly scales: readonly number[];
   readonly timers = 1;
   readonly #system: System;
@@ -244,10 +235,7 @@ export class AccuracyScaler implements Controller {
   }
 
   #members(): readonly number[] {
-    return this.scales.flatMap((pool) => {
-      const { first, count } = this.#system.pools[pool];
-      return Array.from({ length: count }, (_, i) => first + i);
-    });
+    return this.scales.flatMap((pool) => membersOf(this.#system.pools[pool]));
   }
 }
 

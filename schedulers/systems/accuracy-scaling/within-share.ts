@@ -1,5 +1,6 @@
 /** Batches within a task's share of its SLO, of which Proteus and Loki keep the rest for waiting. */
 import { z } from "zod";
+import { membersOf } from "../../../engine/system/system.ts";
 import { largestBatch } from "../../rules/parameters.ts";
 import type { PolicyContext } from "../../rules/policy-definition.ts";
 import { batchWithin, goalSharesUs } from "../../rules/ways.ts";
@@ -18,11 +19,9 @@ export function largestOf(
   given: number,
   shareOfGoal: number,
 ): ReadonlyMap<number, number> {
-  const { first, count } = system.pools[pool];
   const budgetUs = goalSharesUs(system, shareOfGoal)[pool];
-  const replicas = Array.from({ length: count }, (_, i) => first + i);
   return new Map(
-    replicas.map((replica) => {
+    membersOf(system.pools[pool]).map((replica) => {
       const { meanUs } = system.replicas[replica].service;
       return [replica, Math.max(1, batchWithin(meanUs, Math.min(given, maxBatch), budgetUs))];
     }),

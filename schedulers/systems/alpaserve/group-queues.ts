@@ -9,6 +9,7 @@ import type {
   Controls,
   JobView,
 } from "../../../engine/dispatch/controller.ts";
+import { sumOf } from "../../../engine/statistics/estimate.ts";
 import {
   batchLimits,
   idleOf,
@@ -37,8 +38,6 @@ type IsReady = (view: ClusterView, group: DeviceGroup, pool: number) => boolean;
 export class GroupQueues implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
-  readonly scales = [];
-  readonly timers = 0;
   readonly groups: readonly DeviceGroup[];
   readonly #jobs = new PlacedJobs<DeviceGroup>(false);
   readonly #limits: readonly number[];
@@ -78,7 +77,10 @@ export class GroupQueues implements Controller {
         ({ members, placed }) =>
           placed.includes(pool) && members.get(pool)?.some((id) => view.isUp(id)),
       );
-      return leastBy(serving, (group) => this.#jobs.at(group).length + jobsOn(view, group));
+      return leastBy(serving, (group) => {
+        const running = group.replicas.map((replica) => view.running(replica));
+        return this.#jobs.at(group).length + sumOf(running);
+      });
     });
     for (const group of this.groups) this.#serve(view, act, group);
   }
@@ -128,8 +130,4 @@ export class GroupQueues implements Controller {
 function passageOf(view: ClusterView, group: DeviceGroup, replica: number, size: number): number[] {
   const stageUs = view.expectedUs(replica, size) / group.stages;
   return passage(view.nowUs, Array<number>(group.stages).fill(stageUs), group.freeUs);
-}
-
-function jobsOn(view: ClusterView, { replicas }: SlotReplicas): number {
-  return replicas.reduce((jobs, replica) => jobs + view.running(replica), 0);
 }

@@ -107,17 +107,17 @@ function compare(a: Estimate, b: Estimate): number {
   return a.meanUs === b.meanUs ? 0 : a.meanUs - b.meanUs;
 }
 
-function hasRoom(group: Group, own: readonly number[], model: number): boolean {
+export function hasRoom(group: Group, own: readonly number[], model: number): boolean {
   if (own.includes(model) || group.stagesUs[model] === null) return false;
   const taken = own.reduce((sum, one) => sum + group.memoryMb[one], 0);
   return taken + group.memoryMb[model] <= group.roomMb;
 }
 
-function withModel(placement: Placement, group: number, model: number): Placement {
+export function withModel(placement: Placement, group: number, model: number): Placement {
   return placement.map((own, i) => (i === group ? [...own, model].sort((a, b) => a - b) : own));
 }
 
-const nothingOn = (groups: readonly Group[]): Placement => groups.map(() => []);
+export const nothingOn = (groups: readonly Group[]): Placement => groups.map(() => []);
 
 /**
  * Again and again, the model with the most unserved requests joins the least busy group with room. Room
@@ -163,26 +163,6 @@ function filledUp(
     }
   }
   return filled;
-}
-
-/** Every model once, the largest first, each in the group with most room; null where some has no room. */
-export function coveringPlacement(groups: readonly Group[]): Placement | null {
-  const sizeOf = (model: number): number =>
-    Math.max(...groups.map(({ memoryMb }) => memoryMb[model]));
-  const models = [...(groups[0]?.stagesUs.keys() ?? [])].sort((a, b) => sizeOf(b) - sizeOf(a));
-  let placement: Placement | null = nothingOn(groups);
-  for (const model of models) {
-    const open = [...groups.keys()].filter((i) => hasRoom(groups[i], placement?.[i] ?? [], model));
-    const left = (i: number): number =>
-      (placement?.[i] ?? []).reduce(
-        (room, one) => room - groups[i].memoryMb[one],
-        groups[i].roomMb,
-      );
-    const most = leastBy(open, (i) => -left(i));
-    if (most === undefined) return null;
-    placement = withModel(placement, most, model);
-  }
-  return placement;
 }
 
 /**

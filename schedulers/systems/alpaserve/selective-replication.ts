@@ -40,7 +40,6 @@ type Parameters = z.infer<typeof parameters>;
 class SelectiveReplication implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
-  readonly scales = [];
   readonly timers = 1;
   readonly loads: boolean;
   readonly #system: System;

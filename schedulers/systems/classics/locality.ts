@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Controller } from "../../../engine/dispatch/controller.ts";
 import { placeablePools } from "../../rules/device-slots.ts";
+import { count } from "../../rules/parameters.ts";
 import { PlacedPool } from "../../rules/placed-pool.ts";
 import { defineController } from "../../rules/policy-definition.ts";
 import { leastBy } from "../../rules/textbook.ts";
@@ -16,12 +17,7 @@ export const locality = defineController({
   source:
     "Zaharia et al., Delay Scheduling, EuroSys 2010, section 3, with a bound on load in place of a delay.",
   parameters: z.strictObject({
-    extraJobs: z
-      .int()
-      .min(0)
-      .max(1_000_000)
-      .default(1)
-      .describe("jobs that the near replica may have more than the least loaded one"),
+    extraJobs: count(1, "jobs that the near replica may have beyond the least loaded one", 1e6, 0),
   }),
   create: ({ extraJobs }, { system }): Controller => {
     const pools = placeablePools(system);
@@ -36,8 +32,6 @@ export const locality = defineController({
     };
     return {
       pools,
-      scales: [],
-      timers: 0,
       ended: (request) => void nodes.delete(request),
       decide(view, act) {
         for (const id of pools) {

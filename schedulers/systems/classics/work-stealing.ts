@@ -37,8 +37,6 @@ export const workStealing = defineController({
     };
     return {
       pools,
-      scales: [],
-      timers: 0,
       decide(view, act) {
         for (const id of pools) {
           const pool = new PlacedPool(view, id);

@@ -52,8 +52,6 @@ function proceeding(system: System, share: number, imputes: boolean): Controller
     act.wakeAt(0, queue.nextUs);
   };
   return {
-    pools: [],
-    scales: [],
     timers: 1,
     proceeds: true,
     imputes,

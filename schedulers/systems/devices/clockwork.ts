@@ -74,7 +74,6 @@ interface Device extends SlotReplicas {
 class Clockwork implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
-  readonly scales = [];
   readonly timers = 1;
   readonly loads: boolean;
   readonly windows = true;
@@ -133,10 +132,6 @@ class Clockwork implements Controller {
 
   residency(slot: number, model: number, state: Residency, nowUs: number): void {
     this.#devices.find((one) => one.slot === slot)?.memory.heard(model, state, nowUs);
-  }
-
-  woken(_timer: number, view: ClusterView, act: Controls): void {
-    this.decide(view, act);
   }
 
   decide(view: ClusterView, act: Controls): void {

@@ -76,7 +76,6 @@ const REFILL_US = 200_000;
 class DutyCycles implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
-  readonly scales = [];
   readonly timers = 1;
   readonly #system: System;
   readonly #limits: readonly number[];

@@ -26,6 +26,7 @@ import {
   type SlotReplicas,
   slotsOf,
 } from "../../rules/device-slots.ts";
+import { within } from "../../rules/parameters.ts";
 import {
   type ControllerContext,
   defineController,
@@ -50,7 +51,6 @@ interface Device extends SlotReplicas {
 class Flex implements Controller {
   readonly pools: readonly number[];
   readonly placesModels = true;
-  readonly scales = [];
   readonly timers = 1;
   readonly preempts = true;
   readonly #factor: number;
@@ -78,10 +78,6 @@ class Flex implements Controller {
 
   finished({ replica }: BatchEnd): void {
     for (const device of this.#devices) if (device.fixed === replica) device.fixed = NONE;
-  }
-
-  woken(_timer: number, view: ClusterView, act: Controls): void {
-    this.decide(view, act);
   }
 
   decide(view: ClusterView, act: Controls): void {
@@ -164,12 +160,7 @@ const controller = defineController({
   source:
     "Zhang et al., SHEPHERD, NSDI 2023, algorithm 2, with the corrections of its re-implementation (abcdabcd987/nexuslb, after its authors): a request is tested at |B| + 1, against the earliest deadline in the batch, and a free device needs no second look at the others. A batch stops at once, not at the next exit point. Not there: HERD, the planner that puts models and devices into groups by an integer program. All devices here are one group.",
   parameters: z.strictObject({
-    lambda: z
-      .number()
-      .min(1.001)
-      .max(1000)
-      .default(3.03)
-      .describe("a batch of so many times as many requests pre-empts; 2.38 for a single model"),
+    lambda: within(1.001, 1000, 3.03, "ratio of requests that pre-empts; 2.38 for a single model"),
   }),
   create: ({ lambda }, context) => new Flex(context, lambda),
 });

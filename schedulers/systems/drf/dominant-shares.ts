@@ -65,12 +65,11 @@ export class DominantShares {
 
   /** The client to serve next first. */
   order(): number[] {
-    const ranked = [...this.#clients.values()].map((client) => {
-      return { ...client, share: this.shareOf(client.id) / client.w };
-    });
+    const rank = ({ id, w }: Client): number => this.shareOf(id) / w;
     // The sort is stable, so equal clients stay in the order in which they were added.
-    ranked.sort((a, b) => a.share - b.share || a.allocations - b.allocations);
-    return ranked.map(({ id }) => id);
+    return [...this.#clients.values()]
+      .sort((a, b) => rank(a) - rank(b) || a.allocations - b.allocations)
+      .map(({ id }) => id);
   }
 
   #client(id: number): Client {
@@ -115,10 +114,8 @@ function resourcesOf(system: System, placed: readonly number[]): Resources {
   };
 }
 
-/** The jobs of a pipeline that wait for a pool. */
-interface Line {
-  readonly pool: number;
-}
+/** The queue of a pipeline's jobs for a pool. */
+const lineOf = (pipeline: number, pool: number): string => `${pipeline}/${pool}`;
 
 type Allows = (replica: number) => boolean;
 
@@ -128,7 +125,6 @@ export type Decider = Pick<Controller, "timers" | "queued" | "begin" | "woken" |
 /** Pipelines as frameworks: the jobs that they have waiting, and the start of the next batch. */
 export class Frameworks implements Controller {
   readonly pools: readonly number[];
-  readonly scales = [];
   readonly timers: number;
   readonly heedsResources = true;
   readonly shares: DominantShares;
@@ -137,9 +133,10 @@ export class Frameworks implements Controller {
   readonly #decider: Decider;
   /** By pool. */
   readonly #mostJobs: readonly number[];
-  readonly #jobs = new PlacedJobs<Line>(true);
-  /** By pipeline. */
-  readonly #lines: readonly (readonly Line[])[];
+  /** By pipeline and pool. */
+  readonly #jobs = new PlacedJobs<string>(true);
+  /** By pipeline: pools that serve its tasks. */
+  readonly #poolsOf: readonly (readonly number[])[];
   /** By pool: replicas that may be idle, the longest idle first; a look at the view tells. */
   readonly #idle: readonly Set<number>[];
   /** By replica with a batch: the pipeline that it counts for. */
@@ -157,14 +154,14 @@ export class Frameworks implements Controller {
     this.shares = new DominantShares(this.resources.totals);
     this.#mostJobs = batchLimits(system, context.pools);
     this.#idle = system.pools.map(() => new Set());
-    this.#lines = system.pipelines.map(({ name, held, tasks }, pipeline) => {
+    this.#poolsOf = system.pipelines.map(({ name, held, tasks }, pipeline) => {
       if (held) return [];
       this.shares.add(pipeline, Object.hasOwn(weights, name) ? weights[name] : 1);
       const own = new Set(tasks.flatMap(({ variants }) => variants));
-      return [...own].filter((pool) => this.pools.includes(pool)).map((pool) => ({ pool }));
+      return [...own].filter((pool) => this.pools.includes(pool));
     });
     this.#decider = deciderOf(this);
-    this.timers = this.#decider.timers;
+    this.timers = this.#decider.timers ?? 0;
   }
 
   queued(job: JobView, pool: number): void {
@@ -208,12 +205,11 @@ export class Frameworks implements Controller {
     this.#decider.decide?.(view, act);
   }
 
-  /** The pipeline's lines that have a job. */
-  waiting(pipeline: number, view: ClusterView): readonly Line[] {
-    this.#jobs.place(view, ({ job, pool }) =>
-      this.#lines[view.job(job).pipeline].find((line) => line.pool === pool),
-    );
-    return this.#lines[pipeline].filter((line) => this.#jobs.at(line).length > 0);
+  /** The pools for which jobs of the pipeline wait. */
+  waiting(pipeline: number, view: ClusterView): readonly number[] {
+    this.#jobs.place(view, ({ job, pool }) => lineOf(view.job(job).pipeline, pool));
+    const isWaited = (pool: number): boolean => this.#jobs.at(lineOf(pipeline, pool)).length > 0;
+    return this.#poolsOf[pipeline].filter(isWaited);
   }
 
   /**
@@ -222,26 +218,27 @@ export class Frameworks implements Controller {
    */
   startNext(pipeline: number, view: ClusterView, act: Controls, allows: Allows = () => true) {
     for (;;) {
-      const ways = this.waiting(pipeline, view).flatMap((line) => {
-        const replica = this.#idleReplica(line.pool, view, allows);
-        return replica === undefined ? [] : [{ line, replica }];
+      const ways = this.waiting(pipeline, view).flatMap((pool) => {
+        const replica = this.#idleReplica(pool, view, allows);
+        return replica === undefined ? [] : [{ pool, replica, line: lineOf(pipeline, pool) }];
       });
       const next = leastBy(ways, ({ line }) => view.job(this.#jobs.at(line)[0].job).arrivedUs);
       if (next === undefined) return;
-      const { line, replica } = next;
+      const { pool, replica, line } = next;
       const batch = this.#takeBatch(line, replica, view, act);
       if (batch.length === 0) continue;
       act.start(replica, batch);
-      this.#idle[line.pool].delete(replica);
+      this.#idle[pool].delete(replica);
       this.#own(pipeline, replica);
       return replica;
     }
   }
 
   /** As many as the pool's batching allows, none kept waiting for more; late ones may be dropped. */
-  #takeBatch(line: Line, replica: number, view: ClusterView, act: Controls): readonly number[] {
-    const { shedding = () => false } = this.#context.pools[line.pool];
-    const most = this.#mostJobs[line.pool];
+  #takeBatch(line: string, replica: number, view: ClusterView, act: Controls): readonly number[] {
+    const { pool } = view.system.replicas[replica];
+    const { shedding = () => false } = this.#context.pools[pool];
+    const most = this.#mostJobs[pool];
     const taken = this.#jobs.at(line).slice(0, most);
     this.#jobs.leave(taken);
     const batch = taken.map(({ job }) => job);

@@ -11,14 +11,13 @@ import { Offers, offerParameters } from "./mesos.ts";
 
 /** At each event, the next job of the pipeline with the smallest dominant share. */
 const directly = (frameworks: Frameworks, skips: boolean): Decider => ({
-  timers: 0,
   decide: (view, act) => {
     const startsOne = (): boolean => {
       for (const pipeline of frameworks.shares.order()) {
         if (frameworks.startNext(pipeline, view, act) !== undefined) return true;
         const waiting = frameworks.waiting(pipeline, view);
         // Its job can start once others have ended.
-        if (!skips && waiting.some(({ pool }) => view.readyOf(pool) > 0)) return false;
+        if (!skips && waiting.some((pool) => view.readyOf(pool) > 0)) return false;
       }
       return false;
     };
