@@ -19,11 +19,14 @@ import { parse, parseAllDocuments } from "yaml";
 import { needs } from "../checks/support/needs.test-support.ts";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { readConfiguration } from "../cluster/containers/container-plan.ts";
+import { compileSystem } from "../scenario/compile/compile.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const folder = temporaryFolder("deploy");
 const tandem = (...words: readonly string[]) => tandemHere(folder, words);
 const read = (path: string): string => readFileSync(join(folder, path), "utf8");
+
+const RAG = join(import.meta.dirname, "..", "scenarios", "rag.yaml");
 
 /** Two tasks; detect on two GPUs of each of two machines, read on cores of another. */
 const LAB = {
@@ -168,6 +171,25 @@ describe("deploy compose", () => {
     expect(workers).toHaveLength(1);
     expect(workers[0].replicas).toEqual(["detect-1", "detect-2", "read-1"]);
     expect(readFileSync(join(directory, "compose.yaml"), "utf8")).not.toContain("nvidia");
+  });
+
+  test("gives a language model's times and lengths to its containers, and takes a server's engine alone", async () => {
+    const rag = (...words: readonly string[]) =>
+      tandem("deploy", "compose", RAG, "--out", "rag", ...words);
+    expect((await rag("--backend", "replay")).code).toBe(0);
+    const { document, inputs } = readConfiguration(join(folder, "rag/tandem.json"));
+    expect(compileSystem(document, inputs).pools.map(({ task }) => task)).toContain("write");
+    const refused = await rag("--backend", "engines");
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("no llama.cpp")]);
+    const steps = { prefill: [5, 3, 0], decode: [5, 0, 10] };
+    const outside = written("outside.yaml", {
+      ...LAB,
+      pipelines: { p: { tasks: { write: { model: "w", tokens: { prompt: 9, output: 9 } } } } },
+      models: { w: { tokens: { steps, external: { url: "http://models:8080", model: "m" } } } },
+      cluster: { replicas: { write: 1 } },
+    });
+    const { code } = await tandem("deploy", "compose", outside, "--backend", "engines");
+    expect(code).toBe(0);
   });
 });
 

@@ -191,16 +191,19 @@ function refuse(loaded: ReadyScenario, issues: readonly Issue[]): void {
 
 /** The configuration for every container. It has no sweep, because a deployment runs none. */
 function configurationOf(
-  { document, profiles, overheadProfile, schedulerFiles }: ReadyScenario,
+  loaded: ReadyScenario,
   { backend }: DeployArguments,
   workers: readonly ContainerWorker[],
 ): string {
+  const { document, profiles, stepProfiles, overheadProfile, traceColumns, schedulerFiles } =
+    loaded;
+  const measured = { profiles, stepProfiles, overheadProfile, traceColumns, schedulerFiles };
   const { sweep: _, validation: __, ...served } = document;
   return configurationText({
     document: served,
     backend,
     workers,
-    inputs: { profiles, overheadProfile, schedulerFiles, folder: SCENARIO_FOLDER },
+    inputs: { ...measured, folder: SCENARIO_FOLDER },
     seed: replicationSeed(document.run.seed, 0),
   });
 }

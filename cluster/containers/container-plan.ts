@@ -10,7 +10,7 @@ import { checkBackend } from "../../scenario/checks/checks.ts";
 import { compileSystem, type MeasuredInputs } from "../../scenario/compile/compile.ts";
 import { placesOf, placesOfAll } from "../../scenario/compile/engines.ts";
 import { type Placement, placeReplicas, tasksToPlace } from "../../scenario/compile/placement.ts";
-import { issueAt } from "../../scenario/reading/issues.ts";
+import { type Issues, issueAt } from "../../scenario/reading/issues.ts";
 import type { ImplementationDocument } from "../../scenario/schema/implementation.ts";
 import { fileEntries, needsStore, replays } from "../../scenario/schema/implementation-kinds.ts";
 import { BACKENDS, type BackendName } from "../../scenario/schema/run.ts";
@@ -69,11 +69,14 @@ export interface ContainerPlan {
   readonly notes: readonly string[];
 }
 
-const NO_ENGINES = issueAt(
-  "models",
-  "images have no real engine of language models",
-  "`--backend replay`, or `cluster up`",
-);
+/** Of language models that a worker would run itself; a server elsewhere needs nothing in the image. */
+function* missingEngines({ models }: ScenarioDocument): Issues {
+  for (const [name, { tokens }] of Object.entries(models)) {
+    if (tokens?.llama === undefined) continue;
+    const hint = "`external`, a server that workers reach; `--backend replay`; or `cluster up`";
+    yield issueAt(`models.${name}.tokens.llama`, "images have no llama.cpp", hint);
+  }
+}
 
 interface RealModel {
   readonly name: string;
@@ -99,10 +102,13 @@ export function planContainers(document: ScenarioDocument, options: PlanOptions)
     gatewayMemoryGiB: options.gatewayMemoryGiB,
     readsFolder: models.some(({ implementation }) => fileEntries(implementation).length > 0),
     readsStore: needsStore(models.map(({ implementation }) => implementation)),
-    callsOut: models.some(({ implementation }) => implementation.external !== undefined),
+    callsOut:
+      models.some(({ implementation }) => implementation.external !== undefined) ||
+      (backend === "engines" &&
+        Object.values(document.models).some(({ tokens }) => tokens?.external !== undefined)),
     issues: [
       ...checkBackend(document.models, backend),
-      ...(backend === "engines" ? [NO_ENGINES] : []),
+      ...(backend === "engines" ? missingEngines(document) : []),
       ...models.flatMap(fileIssues),
     ],
     notes: models.flatMap(({ name, implementation: { command } }) =>
