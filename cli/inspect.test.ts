@@ -96,6 +96,19 @@ test("language models have rows of their own, whose values the scenario takes", 
   expect((await tandemHere(SCENARIOS, [...words, ...alike])).stdout).toContain("prompts: alike");
 });
 
+test.each(["node-crash.yaml", "rag.yaml"])(
+  "%s, whose answer is the baseline itself, is checked with another that does as well",
+  async (scenario) => {
+    const words = ["schedulers", "--for", scenario, "--json"];
+    const { stdout } = await tandemHere(SCENARIOS, words);
+    const { command = "" } = JSON.parse(stdout) as WhichScheduler;
+    const [, sweep] = /sweep=(.*)'/.exec(command) as RegExpExecArray;
+    const { points } = JSON.parse(sweep) as { readonly points: readonly unknown[] };
+    expect(points).toHaveLength(2);
+    expect(points[1]).not.toEqual(points[0]);
+  },
+);
+
 test("an unsound scenario has no answer but its issues, and a name goes without --for", async () => {
   const set = ["--set", "cluster.replicas.nobody=1"];
   const words = ["schedulers", "--for", "stock-prediction.yaml", ...set];

@@ -4,7 +4,7 @@
  */
 
 import { Fault } from "../engine/basics/fault.ts";
-import { goalNotes } from "../results/input-notes.ts";
+import { goalNotes, groupNotes } from "../results/input-notes.ts";
 import { haveTimes } from "../scenario/checks/check-models.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { type Configuration, checkedSweep, expandValidation } from "../scenario/expand-sweep.ts";
@@ -44,7 +44,9 @@ export async function check(
   const isSampled = continuousPaths(document.sweep).length > 0;
   const sample = isSampled ? LOOKED_AT : undefined;
   const sweep = checkedSweep(loaded, { ...checks, allowLarge: true, sample });
-  let notes = haveTimes(document, loaded.profiles) ? goalNotes(document, loaded) : [];
+  let notes = haveTimes(document, loaded.profiles)
+    ? [...goalNotes(document, loaded), ...groupNotes(document, loaded)]
+    : [];
   if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);
     const documents = [document, ...real.map((one) => one.document)];

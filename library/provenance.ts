@@ -12,6 +12,7 @@ import {
   doubtNotes,
   FREE_MESSAGES_NOTE,
   goalNotes,
+  groupNotes,
   hasFreeMessages,
   type ModelAtHand,
   originNotes,
@@ -82,6 +83,7 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
   return [
     ...(hasFreeMessages(document) ? [FREE_MESSAGES_NOTE] : []),
     ...goalNotes(document, loaded),
+    ...groupNotes(document, loaded),
     ...doubtNotes(document, loaded),
     ...originNotes({ ...profiles, ...overheadsByPath(loaded) }, { host: hostLine() }),
   ];

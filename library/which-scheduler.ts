@@ -1,5 +1,6 @@
 /** `whichScheduler`: the scheduler that the study found for cases like a scenario, and the command that checks it there. */
 import { readFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../engine/basics/fault.ts";
 import type { System } from "../engine/system/system.ts";
 import {
@@ -15,6 +16,7 @@ import { compileSystem } from "../scenario/compile/compile.ts";
 import { checkedSweep } from "../scenario/expand-sweep.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { ITERATIONS } from "../schedulers/iterations/registry.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { repeatCommand } from "./provenance.ts";
 import { type Scenario, schedulerChecks } from "./scenario.ts";
@@ -31,7 +33,10 @@ export interface WhichScheduler {
   readonly refused?: string;
   /** A preset that is not shown to be worse and that the scenario takes, in the place of a refused one. */
   readonly instead?: string;
-  /** Compares the row's scheduler, or the one in its place, with fifo on the scenario itself. */
+  /**
+   * Compares the row's scheduler, or the one in its place, with fifo (of language models with vllm) on the scenario
+   * itself; where it is that one, with another that is as good in the study.
+   */
   readonly command?: string;
 }
 
@@ -65,18 +70,24 @@ export function whichScheduler(loaded: Scenario): WhichScheduler {
     Object.hasOwn(PRESETS, name) && refusalOf(name, system) === undefined;
   const instead = refused === undefined ? undefined : beside.find(isTaken);
   if (refused !== undefined && instead === undefined) return { ...found, values, refused };
-  const points = [
-    valuesOf(document, "fifo", policy && "vllm"),
-    instead === undefined ? values : valuesOf(document, instead),
-  ];
-  const sweep = assigned("sweep", { points });
+  const baseline = valuesOf(document, "fifo", policy && "vllm");
+  const answer = instead === undefined ? values : valuesOf(document, instead);
+  // An answer that is the baseline itself is compared with another that is as good in the study.
+  const rival = beside.find(policy === undefined ? isTaken : ordersIterations);
+  const other =
+    rival === undefined || !isDeepStrictEqual(answer, baseline)
+      ? answer
+      : valuesOf(document, policy === undefined ? rival : "fifo", policy && rival);
+  const sweep = assigned("sweep", { points: [baseline, other] });
   const set = [
     ...Object.entries(loaded.overrides).map(([path, value]) => assigned(path, value)),
     sweep,
   ];
-  const other = instead === undefined ? {} : { refused: refused as string, instead };
-  return { ...found, values, ...other, command: repeatCommand("simulate", loaded.file, { set }) };
+  const refusal = instead === undefined ? {} : { refused: refused as string, instead };
+  return { ...found, values, ...refusal, command: repeatCommand("simulate", loaded.file, { set }) };
 }
+
+const ordersIterations = (name: string): boolean => ITERATIONS.some((one) => one.name === name);
 
 /** The policy of engines for prompts and others for tokens, which is no value of a scenario. */
 const APART = "distserve";

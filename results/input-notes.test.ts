@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { profileSchema } from "../scenario/schema/profile.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
-import { goalNotes, hasFreeMessages, originNotes } from "./input-notes.ts";
+import { goalNotes, groupNotes, hasFreeMessages, originNotes } from "./input-notes.ts";
 
 const HERE = "Xeon at 2.5 GHz, 2 logical cores, 4 GiB, Linux 6.1.0, Node 20.20.2";
 const batches = [{ batch: 1, samples: 1, meanUs: 1, halfWidth95Us: 0, quantilesUs: [1] }];
@@ -125,4 +125,27 @@ describe("goalNotes", () => {
     expect(notesOf(1, { sweep: { "pipelines.p.slo.latencyMs": [1, 100] } })).toEqual([]);
     expect(notesOf(1, { sweep: { scheduler: ["fifo", "edf"] } })).toHaveLength(1);
   });
+});
+
+test("groupNotes tell that alpaserve has no group of several devices, and nothing of other schedulers", () => {
+  const notesOf = (scheduler: unknown, placement?: unknown): string[] => {
+    const document = scenarioSchema.parse({
+      name: "groups",
+      pipelines: { p: { tasks: { a: { model: "m" } } } },
+      models: { m: { service: { distribution: "deterministic", meanMs: 10 } } },
+      cluster: {
+        nodes: [{ name: "host", devices: { gpu: { slots: 2, shared: true } } }],
+        replicas: { a: 2 },
+        placement,
+      },
+      workload: { arrivals: "burst", requests: 1 },
+      scheduler,
+    });
+    return groupNotes(document, { profiles: {} });
+  };
+  expect(notesOf("alpaserve")).toEqual([expect.stringContaining("selective-replication")]);
+  expect(notesOf({ preset: "alpaserve" })).toHaveLength(1);
+  expect(notesOf("selective-replication")).toEqual([]);
+  const place = { task: "a", node: "host", device: "gpu", replicas: 2, slots: [1, 2] };
+  expect(notesOf("alpaserve", [place])).toEqual([]);
 });
