@@ -4,14 +4,20 @@ import { compileSystem } from "../../scenario/compile/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { type LinkFaults, NO_FAULTS } from "./links.ts";
 
-/** Those whose actions have start windows, on devices of their own. */
-const ON_DEVICES = ["nexus", "clockwork", "shepherd"];
+/** Those that place models on devices, each of a replica's own. */
+const ON_DEVICES = ["nexus", "clockwork", "shepherd", "selective-replication", "alpaserve"];
 
 export const SCHEDULERS = [
   ...["fifo", "round-robin", "random", "join-shortest-queue", "power-of-two", "edf", "priority"],
   ...["least-expected-work", "batching", "sjf", "srpt", "least-slack", "join-idle-queue"],
   ...["weighted-fair", "work-stealing", "locality", "grandslam", "triton", "clipper", "inferline"],
   ...["nexus", "clockwork", "shepherd", "infaas"],
+] as const;
+
+/** These are only compared with the simulator: seeds of plans draw from the list above. */
+export const OTHERS = [
+  ...["drf", "mesos", "proteus", "loki", "selective-replication", "alpaserve", "kubernetes-hpa"],
+  ...["ray-serve", "weighted-round-robin", "seed-idle-queue", "seed-batching"],
 ] as const;
 
 /** One thing that happens at an instant, s. */
