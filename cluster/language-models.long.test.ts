@@ -3,12 +3,14 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { kill } from "../checks/soak/faults.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
-import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
+import { eventually, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { statusOf } from "./faults.test-support.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 import { InferenceClient, type InferStream } from "./protocol/client.ts";
 import type { ModelInferResponse, Parameters } from "./protocol/messages.ts";
 import { bytesTensor } from "./protocol/tensors.ts";
+
+const LENGTHS = { prompt: { distribution: "lognormal", mean: 60, cv: 1 }, most: 400 } as const;
 
 /** One sequence at a time, so that a second waits in the engine. */
 const document: ScenarioDocument = scenarioSchema.parse({
@@ -19,7 +21,7 @@ const document: ScenarioDocument = scenarioSchema.parse({
         look: { model: "looker" },
         write: {
           ...{ model: "writer", after: ["look"] },
-          tokens: { prompt: { distribution: "lognormal", mean: 60, cv: 1 }, output: 40, most: 400 },
+          tokens: { ...LENGTHS, output: 40 },
         },
       },
     },
@@ -116,6 +118,36 @@ async function givenUp(): Promise<number> {
   worker.close();
   return model_stats.reduce((sum, one) => sum + Number(one.inference_stats.fail.count), 0);
 }
+
+test("one engine reads prompts and another goes on: each request has all its tokens, and nothing is kept", async () => {
+  const [steps, kv] = [{ prefill: [5, 0.02, 0], decode: [5, 0, 0.1] }, { kvBytesPerToken: 100 }];
+  const apart: ScenarioDocument = scenarioSchema.parse({
+    ...document,
+    pipelines: {
+      answer: {
+        tasks: {
+          read: { model: "reader", tokens: { ...LENGTHS, output: 20 } },
+          write: { model: "writer", after: ["read"], tokens: { from: "read", ...kv } },
+        },
+      },
+    },
+    // The reader has blocks for two prompts of most lengths, the writer for three sequences.
+    models: {
+      reader: { tokens: { steps, policy: "distserve-prefill", maxSequences: 4, blocks: 30 } },
+      writer: { tokens: { steps, policy: "distserve-decode", maxSequences: 4, blocks: 30 } },
+    },
+    cluster: { replicas: { read: 1, write: 1 } },
+    workload: { arrivals: "poisson", ratePerS: 12, requests: 40 },
+  });
+  await withDeployment({ document: apart, backend: "replay" }, async (own) => {
+    for (const _ of [1, 2]) {
+      const { outcomes, load, log } = await run(own, apart);
+      expect(outcomes.completed).toBe(40);
+      expect(load.ttftUs.every((us, i) => us > 0 && us < load.latencyUs[i])).toBe(true);
+      expect(divergence(apart, log)).toBeNull();
+    }
+  });
+});
 
 test("a caller that leaves frees its place for the next", async () => {
   const before = await givenUp();

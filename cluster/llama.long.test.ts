@@ -93,6 +93,31 @@ describe.skipIf(!isHere)("the engine", () => {
     }
   });
 
+  test("a text is the same where one engine reads the prompt and another goes on", async () => {
+    // llama.cpp reads keys and values only into a memory for as many sequences.
+    await withEngine({ ...ALONE, maxSequences: 3 }, async (reader) => {
+      const whole = textOf(await reader().run(job(PROMPTS[0], 24), () => undefined));
+      const own = job(PROMPTS[0], 24);
+      const goesOn = { ...own, tokens: { ...own.tokens, goesOn: true } };
+      const first = await reader().run(goesOn, () => undefined);
+      expect([first.written?.last.tokens, first.written?.kept]).toEqual([1, expect.any(Number)]);
+      const jobs = [{ ...own.jobs[0], upstreamTensors: { read: first.outputs[0].tensors } }];
+      const continues = { ...own, jobs, tokens: { ...own.tokens, continues: true } };
+      // Another runs besides and preempts nothing; then blocks run out, and the prompt is computed again.
+      for (const blocks of [100, 5]) {
+        const limits = { maxSequences: 3, blocks, policy: "vllm" };
+        await withEngine(limits, async (writer) => {
+          const others = PROMPTS.slice(1).map((prompt) =>
+            writer().run(job(prompt, 24), () => undefined),
+          );
+          const rest = await writer().run(continues, () => undefined);
+          await Promise.all(others);
+          expect(textOf(first) + textOf(rest)).toBe(whole);
+        });
+      }
+    });
+  });
+
   test("a job that is stopped leaves its slice to the next, whose text it does not change", async () => {
     await withEngine(ALONE, async (place) => {
       const [first, second] = [place(), place()];

@@ -36,6 +36,9 @@ export interface LlamaSlice {
     )[],
   ): Promise<readonly ({ readonly next: { readonly token?: Token | null } } | undefined)[]>;
   clearHistory(): Promise<void>;
+  /** Its tokens with their keys and values, for a slice of the same model. */
+  saveStateToFile(path: string): Promise<unknown>;
+  loadStateFromFile(path: string, risk: { readonly acceptRisk: true }): Promise<void>;
 }
 
 /** Items of all slices that wait for the next evaluation. */

@@ -37,6 +37,13 @@ const TERMS: readonly Term[] = [
           [outputBytes, ...Object.values(edgeBytes)].some((bytes) => bytes > 0),
         ),
   ],
+  [
+    "the way of keys and values",
+    ({ pipelines }) =>
+      Object.values(pipelines)
+        .flatMap(({ tasks }) => Object.values(tasks))
+        .some(({ tokens }) => tokens && "from" in tokens && tokens.kvBytesPerToken > 0),
+  ],
   ["faults", ({ faults }) => faults !== undefined],
   ["several gateways", ({ cluster }) => (cluster.gateway?.count ?? 1) > 1],
 ];
@@ -61,10 +68,16 @@ export function refuseUnreal(
 
 function* unreal({ workload, models, pipelines }: ScenarioDocument): Issues {
   for (const [pipeline, { tasks }] of Object.entries(pipelines)) {
-    for (const [task, { tokens }] of Object.entries(tasks)) {
+    for (const [task, { tokens, model }] of Object.entries(tasks)) {
       if (tokens === undefined || !("from" in tokens)) continue;
-      const message = "workers do not hand keys and values of a sequence to each other yet";
-      yield issueAt(`pipelines.${pipeline}.tasks.${task}.tokens.from`, message, "only simulate it");
+      const [own, next] = [tasks[tokens.from]?.model, model].map(
+        (one) => models[one ?? ""]?.tokens,
+      );
+      if (own === undefined || next === undefined || areAlike(own, next)) continue;
+      const message = "its keys and values go only between engines that are alike";
+      const hint =
+        "`llama` with the same `weights` and `maxSequences` for both models, or neither; a server with `external` hands none over";
+      yield issueAt(`pipelines.${pipeline}.tasks.${task}.tokens.from`, message, hint);
     }
   }
   if (workload.warmupS === "auto") {
@@ -76,6 +89,16 @@ function* unreal({ workload, models, pipelines }: ScenarioDocument): Issues {
     const message = "workers do not know input sizes: a real run would leave them out";
     yield issueAt(`models.${name}.inputScaling`, message, "drop it, or only simulate");
   }
+}
+
+type Engine = NonNullable<ScenarioDocument["models"][string]["tokens"]>;
+
+/** llama.cpp reads keys and values of the same weights, into a memory for as many sequences. */
+function areAlike(one: Engine, other: Engine): boolean {
+  if (one.external !== undefined || other.external !== undefined) return false;
+  if (one.llama === undefined && other.llama === undefined) return true;
+  const isSame = one.llama?.weights === other.llama?.weights;
+  return isSame && one.maxSequences === other.maxSequences;
 }
 
 function devicesOf({ nodes = [] }: ScenarioDocument["cluster"]) {

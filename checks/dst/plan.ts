@@ -129,7 +129,35 @@ const LENGTHS = {
   most: 64,
 };
 
-/** One or two chains of one to three tasks, at a load of 0.3 to 0.9; the last may be a language model's. */
+interface Parsed {
+  readonly pipelines: Readonly<Record<string, { readonly tasks: object }>>;
+  readonly models: Readonly<Record<string, object>>;
+  readonly cluster: { readonly replicas: object };
+}
+
+/** The last task of a chain, whose engine reads prompts, and another that goes on with what it has read. */
+function apart(stream: RandomStream, reader: string, document: Parsed): Parsed {
+  const { pipelines, models, cluster } = document;
+  const { p } = pipelines;
+  const next = { model: "next", after: [reader], tokens: { from: reader } };
+  const { tokens } = models[reader] as ReturnType<typeof writerOf>;
+  const engine = (policy: string) => ({ tokens: { ...tokens, policy } });
+  return {
+    ...document,
+    pipelines: { ...pipelines, p: { ...p, tasks: { ...p.tasks, next } } },
+    models: {
+      ...models,
+      [reader]: engine("distserve-prefill"),
+      next: engine("distserve-decode"),
+    },
+    cluster: { ...cluster, replicas: { ...cluster.replicas, next: 1 + stream.integer(2) } },
+  };
+}
+
+/**
+ * One or two chains of one to three tasks, at a load of 0.3 to 0.9; the last may be a language model's, and read
+ * prompts for another.
+ */
 export function documentOf(
   stream: RandomStream,
   scheduler: string,
@@ -151,7 +179,7 @@ export function documentOf(
   });
   const slo = { latencyMs: 20 * meansMs.reduce((sum, ms) => sum + ms, 0) };
   const second = stream.uniform() < 0.3 ? { q: { slo, tasks: { [names[0]]: tasks[0][1] } } } : {};
-  return scenarioSchema.parse({
+  const document = {
     name: "dst",
     pipelines: { p: { slo, tasks: Object.fromEntries(tasks) }, ...second },
     models: Object.fromEntries(
@@ -169,5 +197,8 @@ export function documentOf(
     },
     scheduler,
     workload: { arrivals: "poisson", ratePerS: load * Math.min(...capacities), durationS: 100 },
-  });
+  };
+  const isApart = writes && names.length > 1 && stream.uniform() < 0.3;
+  const reader = names[names.length - 1];
+  return scenarioSchema.parse(isApart ? apart(stream, reader, document) : document);
 }

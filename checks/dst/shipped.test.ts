@@ -27,10 +27,8 @@ function reasonAgainst(
     typeof profile === "string" ? [profile] : Object.values(profile ?? {}),
   );
   if (paths.some((one) => profiles[one] === undefined)) return "profiles of another machine";
-  const tasks = Object.values(pipelines).flatMap((pipeline) => Object.values(pipeline.tasks));
   if (Object.values(models).some(({ inputScaling }) => inputScaling !== undefined))
     return "input sizes, which workers do not know";
-  if (tasks.some(({ tokens }) => tokens !== undefined && "from" in tokens)) return "pools apart";
   const held = Object.values(pipelines).some(({ discipline }) => discipline === "pipeline-held");
   return held ? "pipeline-held" : undefined;
 }
@@ -53,7 +51,9 @@ function deployed(document: ScenarioDocument): ScenarioDocument {
   });
   const pipelines = Object.entries(document.pipelines).map(([name, pipeline]) => {
     const tasks = Object.entries(pipeline.tasks).map(([task, own]) => {
-      return [task, { ...own, edgeBytes: {}, outputBytes: 0 }] as const;
+      const { tokens } = own;
+      const continued = tokens && "from" in tokens ? { ...tokens, kvBytesPerToken: 0 } : tokens;
+      return [task, { ...own, tokens: continued, edgeBytes: {}, outputBytes: 0 }] as const;
     });
     return [name, { ...pipeline, tasks: Object.fromEntries(tasks) }] as const;
   });

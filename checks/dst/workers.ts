@@ -6,6 +6,7 @@
 import { status } from "@grpc/grpc-js";
 import {
   controlOf,
+  keptOf,
   type ModelInferRequest,
   type ModelStreamInferResponse,
   startTimesOf,
@@ -159,6 +160,11 @@ export class VirtualWorker {
       calendar.after(control === "load" ? loadUs / 1000 : 0, () => {
         call.answer(lastAnswer({ modelName: name, id: request.id, outputs: [] }));
       });
+      return;
+    }
+    if (control === "free") {
+      this.#places.get(name)?.free?.(keptOf(request));
+      call.answer(lastAnswer({ modelName: name, id: request.id, outputs: [] }));
       return;
     }
     if (control !== null) {

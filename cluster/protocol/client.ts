@@ -29,6 +29,7 @@ import {
   type ModelInferResponse,
   type ModelName,
   type ModelStreamInferResponse,
+  type Parameters,
   type RepositoryModel,
 } from "./messages.ts";
 import { errorOfAnswer, faultOf, streamEndedError } from "./status.ts";
@@ -252,13 +253,14 @@ export class InferStream {
     if (this.#waiting.has(id)) this.#call.write(controlMessage(kind, modelName, id));
   }
 
-  /** Has the server load a model onto its device or take it off; `answer` is called when that is done. */
+  /** Has the server load a model onto its device, take it off, or free what it keeps; `answer` is called when that is done. */
   command(
     kind: Exclude<ControlKind, "cancel" | "preempt">,
     modelName: string,
     answer: StreamAnswer,
+    more?: Parameters,
   ) {
-    this.send(controlMessage(kind, modelName, ""), answer);
+    this.send(controlMessage(kind, modelName, "", more), answer);
   }
 
   /** Drops the request's answer. */

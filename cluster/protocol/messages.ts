@@ -14,8 +14,9 @@ const START_BEFORE_PARAMETER = "start_before_us";
  * Parameters of a message without inputs on a stream. `cancel`: nobody wants the request of this id; its
  * answer is CANCELLED, unless it has begun. `preempt` stops a batch that has begun, if its model can be
  * stopped. `load`, `evict`: the model goes into its device's memory or leaves it; answered when done.
+ * `free`: nobody needs the sequence that an engine keeps by this number; without one, any of the place's jobs.
  */
-const CONTROLS = ["cancel", "preempt", "load", "evict"] as const;
+const CONTROLS = ["cancel", "preempt", "load", "evict", "free"] as const;
 
 export type ControlKind = (typeof CONTROLS)[number];
 
@@ -30,9 +31,16 @@ export interface TokenOrder {
   readonly client: number;
   /** Prompts of one beginning start with the same tokens, where the scenario gives prefixes. */
   readonly beginning: number;
+  /** It ends at its first token, and its blocks are kept until the engine that goes on with it has room. */
+  readonly goesOn?: boolean;
+  /** Another engine has computed its prompt and made its first token. */
+  readonly continues?: boolean;
 }
 
-/** Tokens of a language model since the answer before, and their text; a request's last answer has its last. */
+/**
+ * Tokens of a language model since the answer before, and their text; a request's last answer has its last. None: an
+ * engine that goes on with another's sequence has room for it.
+ */
 export interface WrittenPart {
   readonly tokens: number;
   readonly text: string;
@@ -112,8 +120,9 @@ export function controlMessage(
   kind: ControlKind,
   modelName: string,
   id: string,
+  more: Parameters = {},
 ): ModelInferRequest & { id: string } {
-  return { modelName, id, parameters: { [kind]: { boolParam: true } }, inputs: [] };
+  return { modelName, id, parameters: { [kind]: { boolParam: true }, ...more }, inputs: [] };
 }
 
 /** Null for a request. */
@@ -138,8 +147,10 @@ export function startTimesOf({ parameters }: ModelInferRequest): StartWindow | n
 
 /** Parameters of a batch of one job for a language model. */
 export function orderParameters(order: TokenOrder): Parameters {
-  const { prompt, output, priority, client, beginning } = order;
+  const { prompt, output, priority, client, beginning, goesOn, continues } = order;
   return {
+    ...(goesOn === true ? { goes_on: { boolParam: true } } : {}),
+    ...(continues === true ? { continues: { boolParam: true } } : {}),
     ...(prompt === null ? {} : { prompt_tokens: { int64Param: prompt } }),
     output_tokens: { int64Param: output },
     priority: { int64Param: priority },
@@ -158,6 +169,8 @@ export function tokenOrderOf({ parameters }: ModelInferRequest): TokenOrder | nu
     priority: numberOf(parameters?.priority) ?? 0,
     client: numberOf(parameters?.client) ?? 0,
     beginning: numberOf(parameters?.beginning) ?? 0,
+    ...(parameters?.goes_on?.boolParam === true ? { goesOn: true } : {}),
+    ...(parameters?.continues?.boolParam === true ? { continues: true } : {}),
   };
 }
 
@@ -172,6 +185,15 @@ export function writtenParameters({ tokens, text }: WrittenPart): Parameters {
 export function writtenPartOf({ parameters }: ModelInferResponse): WrittenPart | null {
   const tokens = numberOf(parameters?.tokens);
   return tokens === undefined ? null : { tokens, text: parameters?.text?.stringParam ?? "" };
+}
+
+export function keptParameters(kept: number): Parameters {
+  return { kept: { int64Param: kept } };
+}
+
+/** The number of the sequence that an engine keeps; null: none. */
+export function keptOf({ parameters }: Pick<ModelInferResponse, "parameters">): number | null {
+  return numberOf(parameters?.kept) ?? null;
 }
 
 export function engineUseParameters(use: EngineUse): Parameters {

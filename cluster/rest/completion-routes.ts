@@ -70,8 +70,9 @@ type Usage = z.output<typeof usageSchema>;
 export function addCompletionRoutes(app: App, models: PipelineModels): void {
   const { pipelines } = models.gateway.system;
   const names = pipelines.flatMap(({ name, tasks }) => {
-    const writers = tasks.filter(({ tokens }) => tokens !== null);
-    return writers.length === 1 && writers[0].isSink ? [name] : [];
+    const begin = tasks.filter(({ tokens }) => tokens !== null);
+    const end = tasks.filter((one) => one.isSink && (one.tokens ?? one.continuation) !== null);
+    return begin.length === 1 && end.length === 1 ? [name] : [];
   });
   const describe = describer("infer", "completions");
   const listed = z

@@ -99,7 +99,7 @@ export function batchMessages(system: System, backend: BackendName, warmUp: bool
           : NO_OUTPUTS,
       );
       const tensors =
-        real && requests.some(hasTensors)
+        (real || tokens?.continues === true) && requests.some(hasTensors)
           ? requests.map((request, i) =>
               tensorsFor(request, system, before[request.pipeline][tasks[i]]),
             )

@@ -148,8 +148,14 @@ export class RunDraws {
     const { system, backend } = this.#options;
     const { priority, tasks } = system.pipelines[pipeline];
     const { lengths } = this.#taken[slot];
-    if (lengths === null || tasks[task].tokens === null) return null;
-    const whose = { priority, client: pipeline, beginning: lengths.beginning[task] };
+    const { tokens, continuation, successors } = tasks[task];
+    if (lengths === null || (tokens === null && continuation === null)) return null;
+    const goesOn = successors.some((next) => tasks[next].continuation?.task === task);
+    const part = {
+      ...(goesOn ? { goesOn } : {}),
+      ...(continuation === null ? {} : { continues: true }),
+    };
+    const whose = { priority, client: pipeline, beginning: lengths.beginning[task], ...part };
     if (backend === "engines" && index === null) {
       return { ...whose, prompt: null, output: maxTokens ?? DEFAULT_MAX_TOKENS };
     }

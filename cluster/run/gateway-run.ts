@@ -18,6 +18,7 @@ import { feedbackBook } from "./answer-book.ts";
 import { type BatchMessages, batchMessages } from "./batch.ts";
 import { BatchSender } from "./batch-sender.ts";
 import { RunDraws } from "./draws.ts";
+import { HandedOver } from "./handed-over.ts";
 import { type LiveRequest, liveRequest, type Submission } from "./live-request.ts";
 import { commandModel, type ModelCommand, slotsAreWhole } from "./model-commands.ts";
 import { Recording, type RecordingOptions } from "./recording.ts";
@@ -75,12 +76,14 @@ export class GatewayRun {
     this.#recording = new Recording(options);
     this.#feedback = feedbackBook(system);
     const { draws, messages, room, schedulers } = this;
+    const handedOver = new HandedOver(system);
     const isUp = (replica: number): boolean => links.all[replica]?.up === true;
     this.#turns = new Turns(options, {
       recording: this.#recording,
       draws,
       room,
       schedulers,
+      handedOver,
       feedback: this.#feedback,
       hasWindows: slotsAreWhole(system, links),
       isUp,
@@ -100,6 +103,8 @@ export class GatewayRun {
       part: (batch, response) => {
         this.costs.addPart();
         const atUs = instants.at(clock.nowUs());
+        const kept = handedOver.taken(batch);
+        if (kept !== null) this.#carryOut(kept);
         const isAwaited = this.#turns.told(batch, response, atUs);
         if (isAwaited) this.#turn({ kind: "streamed", replica: batch.replica });
       },
@@ -253,6 +258,9 @@ export class GatewayRun {
         break;
       case "stop":
         this.#links.of(command.replica).stopBatch();
+        break;
+      case "free":
+        this.#links.all[command.replica]?.free(command.kept);
         break;
       case "wake":
         this.#timers.set(command.timer, command.atUs);

@@ -3,7 +3,7 @@ import { status } from "@grpc/grpc-js";
 import { assert } from "../../engine/basics/fault.ts";
 import type { HealthStatus, PartialAnswer, StreamRequest } from "../protocol/client.ts";
 import type { ModelConfig, ModelMetadata } from "../protocol/hosted-models.ts";
-import type { ModelInferResponse } from "../protocol/messages.ts";
+import { keptOf, keptParameters, type ModelInferResponse } from "../protocol/messages.ts";
 import type { Clock } from "../time/clock.ts";
 import type { BatchStream, LinkFailure, WorkerChannel } from "./worker-channel.ts";
 import { WorkerConnection } from "./worker-connection.ts";
@@ -124,6 +124,12 @@ class ReplicaLink {
     });
   }
 
+  /** Nobody needs the sequence that its engine keeps by this number; null: any of its own jobs. */
+  free(kept: number | null): void {
+    const more = kept === null ? undefined : keptParameters(kept);
+    this.#stream?.command("free", this.name, () => undefined, more);
+  }
+
   /** Inputs and outputs of its model. Rejects with a Fault while the worker does not answer. */
   describe(): Promise<ModelMetadata> {
     return this.#connection.client.modelMetadata({ name: this.name });
@@ -200,6 +206,8 @@ class ReplicaLink {
     this.#stopLimit();
     this.#batch = null;
     if (batch.late) {
+      const kept = response === undefined ? null : keptOf(response);
+      if (kept !== null) this.free(kept);
       if (this.draining) this.lost(SHUTS_DOWN);
       else this.#joined();
       return;

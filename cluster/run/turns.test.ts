@@ -6,6 +6,7 @@ import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import type { StartedBatch } from "./batch.ts";
 import { RunDraws } from "./draws.ts";
+import { HandedOver } from "./handed-over.ts";
 import { type LiveRequest, liveRequest } from "./live-request.ts";
 import { Recording } from "./recording.ts";
 import { roomOf } from "./room.ts";
@@ -45,6 +46,7 @@ function turns({ bounds = {}, scheduler = {} }: { bounds?: object; scheduler?: o
     draws,
     room: roomOf(options, options.scheduler, { nowUs: () => 0 }),
     schedulers: new RunSchedulers(system, options.scheduler, "1"),
+    handedOver: new HandedOver(system),
     feedback: { keep: () => undefined },
     hasWindows: false,
     isUp: () => true,

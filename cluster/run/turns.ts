@@ -22,6 +22,7 @@ import type { ModelInferResponse } from "../protocol/messages.ts";
 import { type StartedBatch, startedBatch } from "./batch.ts";
 import { type BatchEnds, batchEnds } from "./batch-ends.ts";
 import type { RunDraws } from "./draws.ts";
+import type { HandedOver } from "./handed-over.ts";
 import type { Answer, LiveRequest } from "./live-request.ts";
 import { EnsembleAnswers, RecentAnswers } from "./made-answers.ts";
 import type { Recording } from "./recording.ts";
@@ -54,6 +55,7 @@ interface TurnParts {
   readonly draws: RunDraws;
   readonly room: Pick<Room, "entered" | "left" | "reschedule">;
   readonly schedulers: RunSchedulers;
+  readonly handedOver: HandedOver;
   readonly feedback: { keep(request: LiveRequest): void };
   /** Whether start windows can be kept. */
   readonly hasWindows: boolean;
@@ -243,6 +245,8 @@ export class Turns implements Driver {
     sink.served(batch, times, nowUs);
     if (this.told(batch, response, nowUs)) this.#dispatcher.streamed(batch.replica, nowUs);
     this.#written?.ended(batch, response, this.#dispatcher, nowUs);
+    const isLive = this.isLive(batch.requests[0]);
+    this.#commands.push(...this.#parts.handedOver.served(batch, response, isLive));
     this.#recent?.add(pool, outputs);
     this.#failAll(this.#ends.served(batch, outputs, times, { replica: name, nowUs }), nowUs);
     return "finish";
@@ -256,6 +260,7 @@ export class Turns implements Driver {
     this.#batches.free(replica, nowUs);
     if (this.#scaled.isOff(replica)) return;
     this.#scaled.joined(replica, nowUs);
+    this.#commands.push(...this.#parts.handedOver.joined(replica));
     this.#dispatcher.join(replica, nowUs);
   }
 
@@ -266,6 +271,7 @@ export class Turns implements Driver {
       this.#failAll(this.#ends.lost(batch, "its worker was lost"), nowUs);
     }
     this.#scaled.lost(replica, nowUs);
+    this.#parts.handedOver.lost(replica);
     // The dispatcher knows that a released replica without a batch is gone.
     if (batch !== null || !this.#scaled.isOff(replica)) this.#dispatcher.lose(replica, nowUs);
   }
@@ -316,6 +322,7 @@ export class Turns implements Driver {
     const { recording, room, draws, feedback } = this.#parts;
     const request = this.#live[slot] as LiveRequest;
     this.#live[slot] = undefined;
+    this.#commands.push(...this.#parts.handedOver.ended(request));
     room.left(request, outcome === "completed", this.inSystem);
     const { serial, deadlineUs, accuracy } = this.#dispatcher.requests;
     request.serial = serial[slot];

@@ -20,15 +20,29 @@ interface Progress {
 
 type IsLive = (request: LiveRequest) => boolean;
 
-/** Whether a batch writes for its client. */
-function writesLast({ pipelines }: System, { requests: [request], tasks: [task] }: StartedBatch) {
-  return pipelines[request.pipeline].tasks[task].isSink;
+interface Part {
+  /** Whether the batch writes for its client. */
+  readonly isLast: boolean;
+  /** The task that made the first token; null: this one. */
+  readonly before: number | null;
+  /** Another task makes all tokens but the first. */
+  readonly goesOn: boolean;
+}
+
+function partOf({ pipelines }: System, { requests: [request], tasks: [task] }: StartedBatch): Part {
+  const { tasks } = pipelines[request.pipeline];
+  const { successors, continuation, isSink } = tasks[task];
+  const next = successors.find((one) => tasks[one].continuation?.task === task);
+  const isLast = next === undefined ? isSink : tasks[next].isSink;
+  return { isLast, before: continuation?.task ?? null, goesOn: next !== undefined };
 }
 
 export class WrittenTokens {
   readonly #tally: TokenTally;
   /** A language model's batch is one job. */
   readonly #progress = new WeakMap<StartedBatch, Progress>();
+  /** First tokens, by task, of which other tasks make the rest. */
+  readonly #begun = new WeakMap<LiveRequest, Map<number, Progress>>();
   readonly #system: System;
   readonly #isLive: IsLive;
 
@@ -53,8 +67,8 @@ export class WrittenTokens {
   /** A part came, the last too. Returns whether it is the first, for which other tasks wait. */
   told(batch: StartedBatch, response: ModelInferResponse, nowUs: number): boolean {
     const part = writtenPartOf(response);
-    if (part === null) return false;
-    const isFirst = !this.#progress.has(batch);
+    if (part === null || part.tokens === 0) return false;
+    const isFirst = !this.#progress.has(batch) && this.#begunOf(batch) === undefined;
     this.#add(batch, part, nowUs);
     const [request] = batch.requests;
     if (!isFirst || !this.#isLive(request)) return false;
@@ -70,15 +84,23 @@ export class WrittenTokens {
     dispatcher: Dispatcher,
     nowUs: number,
   ): void {
+    const begun = this.#begunOf(batch);
     const progress = this.#progress.get(batch);
-    if (progress === undefined) return;
-    const { firstUs, tokens } = progress;
+    if (progress === undefined && begun === undefined) return;
+    const firstUs = begun?.firstUs ?? progress?.firstUs ?? nowUs;
+    const tokens = (begun?.tokens ?? 0) + (progress?.tokens ?? 0);
     this.#tally.ranElsewhere(engineUseOf(response));
     const [request] = batch.requests;
     if (!this.#isLive(request)) return;
+    const { goesOn, isLast } = partOf(this.#system, batch);
+    if (goesOn) {
+      const all = this.#begun.get(request) ?? new Map<number, Progress>();
+      this.#begun.set(request, all.set(batch.tasks[0], { firstUs, tokens }));
+      return;
+    }
     const job = request.slot * dispatcher.requests.stride + batch.tasks[0];
     this.#tally.wrote(dispatcher, job, firstUs, nowUs, tokens);
-    if (!writesLast(this.#system, batch)) return;
+    if (!isLast) return;
     const tpotUs = tokens === 1 ? 0 : (nowUs - firstUs) / (tokens - 1);
     const promptTokens = response.parameters?.prompt_tokens?.int64Param ?? 0;
     request.written = { promptTokens, tokens, ttftUs: firstUs - request.arrivedUs, tpotUs };
@@ -86,12 +108,18 @@ export class WrittenTokens {
 
   /** Why a lost batch cannot start again: its client has had tokens; null where it can. */
   failureOf(batch: StartedBatch, reason: string): Fault | null {
-    const { tokens } = this.#progress.get(batch) ?? { tokens: 0 };
-    if (tokens === 0) return null;
+    const own = this.#progress.get(batch)?.tokens ?? 0;
+    if (own === 0) return null;
+    const tokens = own + (this.#begunOf(batch)?.tokens ?? 0);
     const count = tokens === 1 ? "1 token" : `${tokens} tokens`;
     return new Fault("cluster-failure", `${reason}, after ${count} of the answer`, {
       hint: "ask again for a whole answer",
     });
+  }
+
+  #begunOf(batch: StartedBatch): Progress | undefined {
+    const { before } = partOf(this.#system, batch);
+    return before === null ? undefined : this.#begun.get(batch.requests[0])?.get(before);
   }
 
   #add(batch: StartedBatch, { tokens, text }: WrittenPart, nowUs: number): void {
@@ -100,8 +128,7 @@ export class WrittenTokens {
     this.#progress.set(batch, progress);
     const [request] = batch.requests;
     const { told } = request;
-    if (told !== undefined && this.#isLive(request) && writesLast(this.#system, batch)) {
-      told({ tokens, text });
-    }
+    if (told === undefined || !this.#isLive(request)) return;
+    if (partOf(this.#system, batch).isLast) told({ tokens, text });
   }
 }

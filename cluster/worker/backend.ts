@@ -9,6 +9,7 @@ import { asBuffer, type Tensor, type TensorSpec } from "../../models/tensor.ts";
 import type { LoadCost } from "../protocol/hosted-models.ts";
 import {
   engineUseParameters,
+  keptParameters,
   type ModelInferRequest,
   type ModelInferResponse,
   type TokenOrder,
@@ -59,6 +60,8 @@ export interface BatchResult {
     readonly last: WrittenPart;
     readonly promptTokens: number;
     readonly use: EngineUse;
+    /** Number of the sequence that the engine keeps for another one. */
+    readonly kept?: number;
   };
 }
 
@@ -79,6 +82,8 @@ export interface Backend {
   readonly cost: LoadCost;
   /** A language model tells of its tokens, but the last, as they are made. */
   run(batch: Batch, told: (part: WrittenPart) => void): Promise<BatchResult>;
+  /** Nobody needs the sequence that its engine keeps by this number; null: any of its own jobs. */
+  free?(kept: number | null): void;
   /** Ends the running batch at once, whose `run` then rejects; absent: it runs to its end. */
   stop?(): void;
   /** Takes the time of a load; absent: `HostedReplica` opens the backend again. */
@@ -203,6 +208,7 @@ export function answerOf(
         ...writtenParameters(written.last),
         ...engineUseParameters(written.use),
         prompt_tokens: { int64Param: written.promptTokens },
+        ...(written.kept === undefined ? {} : keptParameters(written.kept)),
       }),
     },
     outputs: contents.outputs,

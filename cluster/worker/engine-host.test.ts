@@ -6,6 +6,7 @@ import { coefficientTimes, type StepTimes } from "../../engine/tokens/step-times
 import {
   type ModelInferResponse,
   orderParameters,
+  type TokenOrder,
   tokenOrderOf,
   writtenPartOf,
 } from "../protocol/messages.ts";
@@ -28,17 +29,23 @@ const LIMITS = {
   prefixCaching: false,
 };
 
-function engineOf() {
-  const calendar = new Calendar();
+function engineOf(calendar = new Calendar()) {
   const steps = replayedSteps(TIMES, 1, calendar);
   const engine = new EngineHost({ policy: "vllm", limits: LIMITS }, steps, calendar);
   return { calendar, engine };
 }
 
 /** Runs a job on a place; gathers the instants of its tokens, ms, and its result. */
-function write(calendar: Calendar, place: Backend, prompt: number, output: number) {
+function write(
+  calendar: Calendar,
+  place: Backend,
+  prompt: number,
+  output: number,
+  more: Partial<TokenOrder> = {},
+) {
   const toldMs: number[] = [];
-  const batch = { jobs: [], variate: null, warmUp: false, tokens: { prompt, output, ...ORDER } };
+  const tokens = { prompt, output, ...ORDER, ...more };
+  const batch = { jobs: [], variate: null, warmUp: false, tokens };
   const told = (): void => void toldMs.push(calendar.nowUs() / 1000);
   const found: { result?: BatchResult; error?: Error } = {};
   place.run(batch, told).then(
@@ -101,6 +108,42 @@ test("a job beyond the engine's blocks is refused, and others go on", async () =
   const { found } = write(calendar, engine.place(), 300, 20);
   await all(calendar);
   expect(found.result).toBeDefined();
+});
+
+test("blocks of a sequence that goes on elsewhere are kept until they are freed", async () => {
+  const { calendar, engine } = engineOf();
+  const { engine: next } = engineOf(calendar);
+  const [place, other] = [engine.place(), engine.place()];
+  const one = write(calendar, place, 250, 5, { goesOn: true });
+  // 16 blocks of 20.
+  const two = write(calendar, other, 250, 5, { goesOn: true });
+  await all(calendar);
+  const { last, kept = null } = one.found.result?.written ?? {};
+  expect([last?.tokens, kept, one.toldMs, two.found.result]).toEqual([1, 1, [], undefined]);
+  const rest = write(calendar, next.place(), 250, 5, { continues: true });
+  place.free?.(kept);
+  await all(calendar);
+  // Room, then four tokens, the last with the answer.
+  expect(rest.toldMs).toEqual([35, 41, 47, 53]);
+  expect([calendar.nowUs(), two.found.result?.written?.kept]).toEqual([70_000, 2]);
+  // Freed with its own place alone.
+  place.free?.(null);
+  expect([engine.isIdle, next.isIdle]).toEqual([false, true]);
+  other.free?.(null);
+  expect(engine.isIdle).toBe(true);
+});
+
+test("a caller that leaves while its sequence goes on elsewhere takes no block of others", async () => {
+  const { calendar, engine } = engineOf();
+  const place = engine.place();
+  const stopped = write(calendar, place, 250, 5, { continues: true });
+  calendar.set(8000, () => place.stop?.());
+  await all(calendar);
+  expect(stopped.found.error?.message).toBe("stopped after 2 tokens");
+  expect(engine.isIdle).toBe(true);
+  const whole = write(calendar, engine.place(), 100, 1, { continues: true });
+  await all(calendar);
+  expect(whole.found.result?.written?.last.tokens).toBe(0);
 });
 
 test("unmeasured jobs take 2 ms an iteration at most", async () => {

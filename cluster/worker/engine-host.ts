@@ -14,6 +14,7 @@ import {
   type Share,
   TokenEngine,
 } from "../../engine/tokens/token-engine.ts";
+import type { Tensor } from "../../models/tensor.ts";
 import { iterationPolicy } from "../../schedulers/iterations/registry.ts";
 import type { TokenOrder, WrittenPart } from "../protocol/messages.ts";
 import type { Clock } from "../time/clock.ts";
@@ -24,8 +25,10 @@ export interface EngineJob extends TokenOrder {
   readonly prompt: number;
   /** The model may end its text before `output` tokens. */
   readonly mayEnd: boolean;
-  /** Tokens of the prompt, where they are a text's. */
+  /** Its tokens, where they are a text's or another engine's: then with the first that it made. */
   readonly text?: readonly number[];
+  /** Keys and values that another engine computed of the prompt. */
+  readonly state?: Uint8Array;
 }
 
 /** The token that a sequence made in an iteration. */
@@ -57,6 +60,8 @@ export interface Steps extends Pick<Backend, "provenance" | "cost"> {
   ): void;
   /** The sequence gets a job. */
   began(sequence: Sequence, job: EngineJob): void;
+  /** Everything that another engine needs to go on with the sequence after its first token; null: nothing. */
+  handOver(sequence: Sequence): Promise<readonly Tensor[]> | null;
   /** Its keys and values are not needed any more. */
   left(sequence: Sequence): void;
   close(): Promise<void>;
@@ -66,17 +71,23 @@ export interface Steps extends Pick<Backend, "provenance" | "cost"> {
 interface Writing {
   readonly sequence: Sequence;
   readonly output: number;
+  readonly goesOn: boolean;
   readonly warmUp: boolean;
   readonly beganUs: number;
   readonly told: (part: WrittenPart) => void;
   text: string;
-  /** Text of its latest token. */
-  latest: string;
+  /** Its latest token, and the text of it. */
+  latest: WrittenPart;
+  /** For the engine that goes on with it. */
+  tensors: readonly Tensor[];
+  /** Numbers of the sequences that are kept for its place. */
+  readonly kept: Set<number>;
   readonly ended: (error: Error | null) => void;
 }
 
 type Terms = Pick<Extract<Sharing, { kind: "iterations" }>, "policy" | "limits">;
 
+const NO_TOKEN: WrittenPart = { tokens: 0, text: "" };
 const NONE: EngineUse = { preemptions: 0, busyUs: 0, usedUs: 0, ranUs: 0, profiledUs: 0 };
 /** An unmeasured job. */
 const WARM_UP: EngineJob = {
@@ -98,6 +109,10 @@ export class EngineHost {
   readonly #steps: Steps;
   readonly #clock: Pick<Clock, "nowUs">;
   readonly #writings = new Map<Sequence, Writing>();
+  /** Those of other engines that have had no room here yet. */
+  readonly #incoming = new Set<Sequence>();
+  /** By number, those that go on elsewhere, whose blocks are kept. */
+  readonly #kept = new Map<number, Sequence>();
   #ids = 0;
   #isRunning = false;
   /** Since the last answer. */
@@ -134,16 +149,26 @@ export class EngineHost {
   place(): Backend {
     const { provenance, cost } = this.#steps;
     let stop = (): void => undefined;
+    const kept = new Set<number>();
+    const free = (one: number): void => {
+      kept.delete(one);
+      this.#free(one);
+    };
     this.#users++;
     return {
       ...{ inputs: null, outputs: null, provenance, cost, stopsUnwanted: true },
       run: (batch, told) => {
-        const [done, leave] = this.#write(batch, told);
+        const [done, leave] = this.#write(batch, told, kept);
         stop = leave;
         return done;
       },
       stop: () => stop(),
+      free: (one) => {
+        for (const own of one === null ? [...kept] : [one]) free(own);
+        this.#next();
+      },
       close: async () => {
+        for (const own of [...kept]) free(own);
         if (--this.#users > 0) return;
         this.#closed();
         await this.#steps.close();
@@ -155,34 +180,33 @@ export class EngineHost {
   #write(
     batch: Batch,
     told: (part: WrittenPart) => void,
+    kept: Set<number>,
   ): readonly [done: Promise<BatchResult>, leave: () => void] {
-    const job = batch.warmUp ? WARM_UP : this.#steps.job(batch);
-    const { prompt, output, priority, client, beginning } = job;
-    this.#checkRoom(prompt, output);
+    // The policy of an engine that hands over makes no second token.
+    const warmUp = batch.tokens?.goesOn === true ? { ...WARM_UP, output: 1 } : WARM_UP;
+    const job = batch.warmUp ? warmUp : this.#steps.job(batch);
+    const { prompt, output, priority, client, beginning, goesOn = false, continues = false } = job;
+    this.#checkRoom(prompt, goesOn ? 1 : output);
     const beganUs = this.#clock.nowUs();
     const id = ++this.#ids;
     const { blockTokens } = this.#engine;
     const contentOf = contentsOf(this.#prefixOf(client), id, { prompt, beginning, blockTokens });
     const sequence = newSequence(id, prompt, beganUs, { priority, client, contentOf });
+    if (continues) Object.assign(sequence, { made: 1, computed: prompt });
     let leave = (): void => undefined;
     const done = new Promise<BatchResult>((resolve, reject) => {
       const ended = (error: Error | null): void => {
         this.#writings.delete(sequence);
-        this.#engine.remove(sequence);
+        this.#incoming.delete(sequence);
+        if (!this.#kept.has(id)) this.#engine.remove(sequence);
+        else if (error !== null) this.#free(id);
         this.#steps.left(sequence);
         if (error === null) resolve(this.#resultOf(writing));
         else reject(error);
       };
-      const { warmUp } = batch;
       const writing: Writing = {
-        sequence,
-        output,
-        warmUp,
-        beganUs,
-        told,
-        ended,
-        text: "",
-        latest: "",
+        ...{ sequence, output, goesOn, warmUp: batch.warmUp, beganUs, told, ended },
+        ...{ text: "", latest: NO_TOKEN, tensors: [], kept },
       };
       this.#writings.set(sequence, writing);
       leave = () => {
@@ -193,7 +217,10 @@ export class EngineHost {
     });
     this.#steps.began(sequence, job);
     this.#engine.add(sequence);
-    this.#next();
+    if (continues) this.#incoming.add(sequence);
+    // Its first token was all.
+    if (sequence.made >= output) this.#writings.get(sequence)?.ended(null);
+    else this.#next();
     return [done, leave];
   }
 
@@ -216,6 +243,7 @@ export class EngineHost {
     const shares = this.#engine.plan();
     if (shares.length === 0) return;
     this.#isRunning = true;
+    if (this.#incoming.size > 0) this.#tellRoom(shares);
     const inUse = 1 - this.#engine.freeBlocks / this.#engine.blocks;
     const warmUp = shares.every(({ sequence }) => this.#writings.get(sequence)?.warmUp === true);
     const profiledUs = warmUp ? 0 : (this.#profile?.(loadOf(shares)) ?? 0);
@@ -243,9 +271,41 @@ export class EngineHost {
     const writing = this.#writings.get(sequence);
     assert(writing !== undefined, "only sequences with a job are in the engine");
     writing.text += text;
-    writing.latest = text;
-    if (isLast || sequence.made >= writing.output) writing.ended(null);
-    else writing.told({ tokens: 1, text });
+    writing.latest = { tokens: 1, text };
+    if (writing.goesOn) this.#handOver(writing);
+    else if (isLast || sequence.made >= writing.output) writing.ended(null);
+    else writing.told(writing.latest);
+  }
+
+  /** The engines that keep these sequences need not any more. */
+  #tellRoom(shares: readonly Share[]): void {
+    for (const { sequence } of shares) {
+      if (this.#incoming.delete(sequence)) this.#writings.get(sequence)?.told(NO_TOKEN);
+    }
+  }
+
+  #handOver(writing: Writing): void {
+    const { sequence } = writing;
+    this.#engine.handOver(sequence);
+    this.#kept.set(sequence.id, sequence);
+    writing.kept.add(sequence.id);
+    const end = (error: Error | null): void => {
+      if (this.#writings.has(sequence)) writing.ended(error);
+    };
+    const state = this.#steps.handOver(sequence);
+    if (state === null) end(null);
+    else
+      state.then((tensors) => {
+        writing.tensors = tensors;
+        end(null);
+      }, end);
+  }
+
+  #free(kept: number): void {
+    const sequence = this.#kept.get(kept);
+    if (sequence === undefined) return;
+    this.#kept.delete(kept);
+    this.#engine.free(sequence);
   }
 
   #count({
@@ -268,12 +328,12 @@ export class EngineHost {
   }
 
   /** Its last token goes with the answer. */
-  #resultOf({ beganUs, sequence, text, latest }: Writing): BatchResult {
-    const last = { tokens: 1, text: latest };
-    const written = { last, promptTokens: sequence.promptTokens, use: this.#use };
+  #resultOf({ beganUs, sequence, text, latest: last, tensors }: Writing): BatchResult {
+    const kept = this.#kept.has(sequence.id) ? { kept: sequence.id } : {};
+    const written = { last, promptTokens: sequence.promptTokens, use: this.#use, ...kept };
     this.#use = NONE;
     const value = text === "" ? null : { text, tokens: sequence.made };
-    const output = { text: Buffer.from(JSON.stringify({ labels: [], value })), tensors: [] };
+    const output = { text: Buffer.from(JSON.stringify({ labels: [], value })), tensors };
     return { outputs: [output], serviceUs: this.#clock.nowUs() - beganUs, written };
   }
 }

@@ -15,6 +15,7 @@ import {
 } from "../protocol/hosted-models.ts";
 import {
   controlOf,
+  keptOf,
   type ModelInferRequest,
   startTimesOf,
   TRACEPARENTS_PARAMETER,
@@ -197,6 +198,11 @@ export class HostedReplica implements HostedModel {
     const control = controlOf(request);
     if (control === "load" || control === "evict") {
       void this.#obey(control, request, answer);
+      return;
+    }
+    if (control === "free") {
+      this.#backend?.free?.(keptOf(request));
+      answer(null, { modelName: this.name, modelVersion: "1", id: request.id ?? "", outputs: [] });
       return;
     }
     const backend = this.#backend;

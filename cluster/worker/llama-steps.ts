@@ -3,13 +3,17 @@
  * sequences go into one evaluation. Memory is a fixed slice for each sequence, so blocks are the engine's count alone;
  * a sequence that is preempted leaves its slice, which is cleared.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { assert, Fault } from "../../engine/basics/fault.ts";
 import type { EngineLimits, Sequence, Share } from "../../engine/tokens/token-engine.ts";
 import { type LlamaModel, type LlamaSlice, loadLlamaCpp } from "../../models/llama-cpp.ts";
-import { asBuffer } from "../../models/tensor.ts";
+import { asBuffer, type Tensor } from "../../models/tensor.ts";
 import { type Weights, weightsOf } from "../../models/weights.ts";
 import type { Clock } from "../time/clock.ts";
-import type { Batch } from "./backend.ts";
+import type { Batch, Job } from "./backend.ts";
 import type { EngineJob, MadeToken, Steps } from "./engine-host.ts";
 
 interface LlamaSettings {
@@ -27,11 +31,17 @@ interface Held {
   slice: LlamaSlice | null;
   /** Tokens made whose text is not whole yet: a character may take several. */
   unsaid: number[];
+  /** Keys and values of another engine, until they are in the slice. */
+  state: Uint8Array | null;
+  /** Its slice is being read for another engine. */
+  isRead: boolean;
 }
 
 /** Tokens before a text that decide how it is written, such as a space at its start. */
 const BEFORE = 8;
 const REPLACEMENT = "\ufffd";
+/** Tensors of a sequence that goes on elsewhere. */
+const [STATE, TOKENS] = ["keys-and-values", "tokens"];
 
 /** Rejects with Fault("invalid-input") where package or weights are missing, or the context is larger than the model's. */
 export async function llamaSteps(
@@ -74,7 +84,8 @@ export async function llamaSteps(
     },
   });
   const slices = Array.from({ length: maxSequences }, () => context.getSequence());
-  const run = new LlamaRun(model, slices);
+  const own = mkdtempSync(join(tmpdir(), "tandem-llama-"));
+  const run = new LlamaRun(model, slices, own);
   return {
     provenance: provenanceOf(weights, threads),
     cost: {
@@ -90,8 +101,10 @@ export async function llamaSteps(
       run.evaluate(shares).then((made) => ended(clock.nowUs() - beganUs, made), failed);
     },
     began: (sequence, job) => run.began(sequence, job),
+    handOver: (sequence) => run.handOver(sequence),
     left: (sequence) => run.left(sequence),
     async close() {
+      rmSync(own, { recursive: true, force: true });
       await context.dispose();
       await model.dispose();
       await llama.dispose();
@@ -114,29 +127,66 @@ function jobOf({ tokens, jobs }: Batch, model: LlamaModel): EngineJob {
     throw new Fault("invalid-input", "a language model needs the length of its answer", hint);
   }
   const { prompt } = tokens;
+  if (tokens.continues === true) {
+    const begun = begunElsewhere(jobs[0]);
+    const mayEnd = prompt === null;
+    const hasEnded = mayEnd && model.isEogToken(begun.text[begun.text.length - 1]);
+    const own = { ...tokens, ...begun, prompt: begun.text.length - 1, mayEnd };
+    return hasEnded ? { ...own, output: 1 } : own;
+  }
   if (prompt !== null) return { ...tokens, prompt, mayEnd: false };
   const text = model.tokenize(asBuffer(jobs[0].payload).toString());
   if (text.length === 0) throw new Fault("invalid-input", "the prompt is empty");
   return { ...tokens, prompt: text.length, mayEnd: true, text };
 }
 
+/** Tokens of a sequence with the first that was made, and its keys and values. */
+function begunElsewhere({ upstreamTensors }: Job) {
+  const given = Object.values(upstreamTensors).flat();
+  const [state, tokens] = [STATE, TOKENS].map((name) => given.find((one) => one.name === name));
+  if (state === undefined || tokens === undefined) {
+    throw new Fault("invalid-input", "no keys and values came with what another engine began");
+  }
+  return { state: state.raw, text: [...new Int32Array(new Uint8Array(tokens.raw).buffer)] };
+}
+
 class LlamaRun {
   readonly #model: LlamaModel;
+  /** Of files that keys and values go through: llama.cpp has no other form of them. */
+  readonly #folder: string;
   readonly #free: LlamaSlice[];
   readonly #numbers: ReadonlyMap<LlamaSlice, number>;
   readonly #held = new Map<Sequence, Held>();
   /** Slices whose sequences have left. */
   readonly #left: LlamaSlice[] = [];
 
-  constructor(model: LlamaModel, slices: readonly LlamaSlice[]) {
+  constructor(model: LlamaModel, slices: readonly LlamaSlice[], folder: string) {
     this.#model = model;
+    this.#folder = folder;
     this.#free = [...slices];
     this.#numbers = new Map(slices.map((slice, number) => [slice, number]));
   }
 
   began(sequence: Sequence, job: EngineJob): void {
     const tokens = [...(job.text ?? meaningless(sequence, this.#model))];
-    this.#held.set(sequence, { job, tokens, slice: null, unsaid: [] });
+    const { state = null } = job;
+    this.#held.set(sequence, { job, tokens, slice: null, unsaid: [], state, isRead: false });
+  }
+
+  async handOver(sequence: Sequence): Promise<readonly Tensor[]> {
+    const held = this.#held.get(sequence) as Held;
+    const { slice, tokens } = held;
+    assert(slice !== null, "a sequence that has made a token has a slice");
+    held.isRead = true;
+    const file = join(this.#folder, String(sequence.id));
+    await slice.saveStateToFile(file);
+    const state = await readFile(file);
+    await rm(file);
+    const all = Int32Array.from(tokens);
+    return [
+      { name: STATE, datatype: "UINT8", shape: [state.length], raw: state },
+      { name: TOKENS, datatype: "INT32", shape: [all.length], raw: new Uint8Array(all.buffer) },
+    ];
   }
 
   left(sequence: Sequence): void {
@@ -146,13 +196,17 @@ class LlamaRun {
   }
 
   async evaluate(shares: readonly Share[]): Promise<ReadonlyMap<Sequence, MadeToken>> {
-    for (const [sequence, held] of this.#held) if (!sequence.isRunning) this.#leave(held);
+    for (const [sequence, held] of this.#held) {
+      if (!sequence.isRunning && !held.isRead) this.#leave(held);
+    }
     for (const slice of this.#left.splice(0)) {
       await slice.clearHistory();
       this.#free.push(slice);
     }
     const made = new Map<Sequence, MadeToken>();
-    const evaluated = this.#apart(shares).map(async ([slice, held, { sequence, tokens }]) => {
+    const placed = this.#apart(shares);
+    for (const [slice, held, { sequence }] of placed) await this.#restore(slice, held, sequence);
+    const evaluated = placed.map(async ([slice, held, { sequence, tokens }]) => {
       const { computed, promptTokens, made: already } = sequence;
       const chunk = held.tokens.slice(computed, computed + tokens);
       if (computed + tokens < promptTokens + already) await slice.controlledEvaluate(chunk);
@@ -160,6 +214,18 @@ class LlamaRun {
     });
     await Promise.all(evaluated);
     return made;
+  }
+
+  /** A sequence that was preempted before it ran here computes all its tokens. */
+  async #restore(slice: LlamaSlice, held: Held, { id, computed }: Sequence): Promise<void> {
+    const { state } = held;
+    if (state === null) return;
+    held.state = null;
+    if (computed === 0) return;
+    const file = join(this.#folder, String(id));
+    await writeFile(file, state);
+    await slice.loadStateFromFile(file, { acceptRisk: true });
+    await rm(file);
   }
 
   /**

@@ -35,6 +35,7 @@ export function replayedSteps(
       clock.set(dueUs, () => ended(us, NO_TEXTS));
     },
     began: () => undefined,
+    handOver: () => null,
     left: () => undefined,
     close: async () => undefined,
   };
