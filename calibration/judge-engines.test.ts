@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { runReplication } from "../sim/replication.ts";
 import { judge } from "./judge.ts";
-import { judgeEngines } from "./judge-engines.ts";
+import { enginePaces } from "./judge-engines.ts";
+import { predict } from "./predict.ts";
 
 const INPUTS = { profiles: {}, traces: {} };
 const BY = {
@@ -56,27 +57,28 @@ function judged(served: ScenarioDocument, ratio: number, document = documentOf(1
     const metrics = { ...summary.metrics, iterationTimeRatio: ratio };
     return { replication, summary: { ...summary, metrics } };
   });
-  const pairs = runs.map(({ replication, summary }) => ({
-    predicted: runReplication(document, INPUTS, replication).summary.metrics,
+  const found = enginePaces(plan, runs, BY);
+  const pairs = runs.map(({ replication, summary }, i) => ({
+    predicted: predict(plan, replication, found?.paces[i]).summary.metrics,
     measured: summary.metrics,
   }));
-  const stored = judge(pairs, BY);
-  return { stored, ...judgeEngines(plan, runs, stored, BY) };
+  return { ...judge(pairs, BY), found };
 }
 
-test("iterations that take a little longer than their profile are the host's, not the simulator's error", () => {
-  const { stored, judgement, notes } = judged(documentOf(1.08), 1.08);
-  expect(stored.judgements.tpotMeanMs?.verdict).toBe("disagrees");
-  expect(judgement.judgements.tpotMeanMs?.verdict).toBe("cannot tell");
-  expect(judgement.judgements.tpotMeanMs?.reason).toContain("iterations took 8.0% longer");
-  expect(judgement.verdict).toBe("cannot tell");
-  expect(notes).toHaveLength(1);
-  expect(notes[0]).toMatch(/tpotMeanMs [+−]0\.0%/);
+test("iterations that take a little longer than their profile are the host's pace, which predictions follow", () => {
+  const { verdict, error, found } = judged(documentOf(1.08), 1.08);
+  expect(verdict).toBe("agrees");
+  expect(Math.abs(error.tpotMeanMs ?? 1)).toBeLessThan(1e-3);
+  expect(found?.iterations.ratio).toBeCloseTo(1.08, 6);
+  expect(found?.iterations.storedError.tpotMeanMs).toBeLessThan(-0.05);
+  expect(found?.note).toMatch(/iterations took 8\.0% longer .* tpotMeanMs −/);
 });
 
-test("a profile that is far off, and another policy, disagree still", () => {
-  expect(judged(documentOf(1.2), 1.2).judgement.verdict).toBe("disagrees");
+test("a profile that is far off, and another policy, disagree", () => {
+  const { verdict, found } = judged(documentOf(1.2), 1.2);
+  expect([verdict, found?.paces]).toEqual(["disagrees", RUNS.map(() => ({}))]);
+  expect(found?.note).toContain("more than a host's pace changes");
   const [one, other] = ["vllm", "vllm-v0"].map((policy) => documentOf(1, policy, 30));
-  expect(judged(other, 1, one).judgement.verdict).toBe("disagrees");
-  expect(judged(documentOf(1), 1).judgement.verdict).toBe("agrees");
+  expect(judged(other, 1, one).verdict).toBe("disagrees");
+  expect(judged(documentOf(1), 1).verdict).toBe("agrees");
 });

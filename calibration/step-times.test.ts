@@ -30,6 +30,7 @@ function knownSteps(): Steps {
       setImmediate(() => ended(us, new Map()));
     },
     began: (sequence) => void open.add(sequence),
+    handOver: () => null,
     left: (sequence) => void open.delete(sequence),
     close: async () => undefined,
   };

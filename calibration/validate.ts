@@ -27,7 +27,7 @@ import { judgeRuns, lookError, looksOf } from "./blocks.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
 import { judge, LEAST_RUNS } from "./judge.ts";
 import { type Block, percentMore } from "./judge-blocks.ts";
-import { judgeEngines } from "./judge-engines.ts";
+import { enginePaces } from "./judge-engines.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { predict } from "./predict.ts";
 import {
@@ -72,30 +72,26 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
   const unfit =
     failed ?? unfitness(all, judging === null ? repeats : LEAST_RUNS) ?? plan.doubt ?? null;
   const told = judging?.result(runs, all.brackets, unfit);
-  const paces = told?.paces ?? runs.map(() => ({}));
+  const { workload } = document;
+  const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
+  const by = { tolerance: plan.tolerance, unfit, runSeconds, warmupS };
+  const engines = told === undefined ? enginePaces(predictionPlan, runs, by) : null;
+  const paces = told?.paces ?? engines?.paces ?? runs.map(() => ({}));
   const predictions = runs.map((run, i) => predict(predictionPlan, run.replication, paces[i]));
   const simulated = predictions.map((one) => one.summary);
   // Replayed times are the profile's own, so they leave no doubt.
   const drawn = backend === "replay" ? [] : drawnPredictions(predictionPlan, runs, paces);
   const { notes: predictionNotes, ...aggregated } = aggregate(simulated);
   const predicted = withInputs(aggregated, drawn, simulated);
-  const { workload } = document;
-  const [runSeconds, warmupS] = [expectedSeconds(workload), givenWarmupS(workload)];
   const judged = runs.map(({ summary }, i) => ({
     predicted: predictions[i].summary.metrics,
     measured: summary.metrics,
   }));
-  const by = { tolerance: plan.tolerance, unfit, runSeconds, warmupS };
-  const inRuns = () => {
-    const { iterations, ...engines } = judgeEngines(predictionPlan, runs, judge(judged, by), by);
-    return { ...engines, blocks: iterations === undefined ? {} : { iterations } };
-  };
-  const found = told === undefined ? inRuns() : { ...told, notes: [] };
-  const { judgement, blocks } = found;
+  const { judgement, blocks } = told ?? { judgement: judge(judged, by), blocks: {} };
   const notes = [
     ...predictionNotes,
     ...paceNote(told?.blocks.judgedBy),
-    ...found.notes,
+    ...(engines === null ? [] : [engines.note]),
     ...(unfit === null ? cutNote(all, repeats) : []),
     ...replays.flatMap(replayNotes),
   ];
@@ -109,6 +105,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     measured: measuredSide(runs, backend, health),
     ...judgement,
     ...blocks,
+    ...(engines === null ? {} : { iterations: engines.iterations }),
   };
   return {
     result,

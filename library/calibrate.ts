@@ -164,7 +164,10 @@ function calibrated(
   const { steps, ...errors } = fitSteps(measured);
   const times = { ...steps, ...costs };
   const known = rounds.length === 0 ? {} : { rounds };
-  const profile: StepProfile = { schema: "tandem/step-profile@1", provenance, times, ...known };
+  const { medianError: median, worstError: worst } = errors;
+  const residuals = measured.length === 0 ? {} : { residuals: { median, worst } };
+  const schema = "tandem/step-profile@1";
+  const profile: StepProfile = { schema, provenance, times, ...residuals, ...known };
   return { profile, ...errors, measured, doubts: [] };
 }
 

@@ -150,10 +150,10 @@ export interface ValidationResult extends ConfigurationResult {
   readonly judgements: ByMetric<MetricJudgement>;
   readonly verdict: Verdict;
   /**
-   * Where all language models ran for real: the time of their iterations over that of their step profile, and errors of the
-   * prediction with the times that they took.
+   * Where language models ran for real: the time of their iterations over that of their step profile, which is the host's
+   * pace in each run's prediction unless it is too much for that; and errors of predictions from the profile alone.
    */
-  readonly iterations?: { readonly ratio: number; readonly simulatorError: ByMetric<number> };
+  readonly iterations?: { readonly ratio: number; readonly storedError: ByMetric<number> };
   /** Of real models: what was judged besides, block by block. */
   readonly blocks?: readonly BlockResult[];
   readonly brackets?: readonly Bracket[];

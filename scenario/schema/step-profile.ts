@@ -24,6 +24,10 @@ export const stepProfileSchema = z.strictObject({
   provenance: provenanceSchema,
   /** Coefficients in ms, or tables of a model's layers in µs. */
   times: z.union([stepsSchema, tablesSchema]),
+  /** How far fitted times lie from measured ones, as shares of these. */
+  residuals: z
+    .strictObject({ median: z.number().nonnegative(), worst: z.number().nonnegative() })
+    .optional(),
   /** Each round of a calibration has its times, µs, of the same iterations of prompts, and of tokens. */
   rounds: z
     .array(
