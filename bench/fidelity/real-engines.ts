@@ -6,30 +6,39 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { judge } from "../../calibration/judge.ts";
-import { judgeEngines } from "../../calibration/judge-engines.ts";
+import { enginePaces } from "../../calibration/judge-engines.ts";
 import { withMessageCosts } from "../../calibration/message-costs.ts";
 import { predict } from "../../calibration/predict.ts";
 import { realRuns, unfitness } from "../../calibration/real-runs.ts";
 import { payloadRequest } from "../../cluster/load/tensor-inputs.ts";
 import { parseScenario } from "../../scenario/parse.ts";
-import { type Outcome, outcomeOf, rounded, type StudyCase } from "./study-case.ts";
+import {
+  type Outcome,
+  outcomeOf,
+  rounded,
+  roundedIterations,
+  type StudyCase,
+} from "./study-case.ts";
 import { tandem } from "./tandem-command.ts";
 
 interface EngineCase extends StudyCase {
   readonly pipeline: keyof typeof PIPELINES;
   readonly policy: "vllm" | "sarathi";
   /** Policy of the cluster's engines; absent: the same. */
-  readonly served?: "vllm-v0";
+  readonly served?: "vllm-priority";
 }
+
+/** Many short runs tell more of their spread than few long ones; each starts empty, in both worlds. */
+const [RUNS, RUN_S] = [6, 22];
 
 const lengths = (mean: number) => ({ distribution: "lognormal", mean, cv: 0.6 });
 const CUT = { most: 240 };
 const WRITE = { model: "writer" };
 const poisson = (ratePerS: number) => ({
-  ...{ arrivals: "poisson", ratePerS, requests: Math.round(45 * ratePerS), warmupS: 5 },
+  ...{ arrivals: "poisson", ratePerS, requests: Math.round(RUN_S * ratePerS), warmupS: 0 },
 });
 
-/** Tasks, and a load of some 45 s that keeps the engine of the longest texts at work for a third to a half of the time. */
+/** Tasks, and a load that keeps the engine of the longest texts at work for a third to a half of the time. */
 const PIPELINES = {
   chat: {
     tasks: {
@@ -55,7 +64,7 @@ const PIPELINES = {
     },
     workload: {
       ...{ arrivals: "trace", file: "traces/rag.csv", column: "at_s", scale: 0.03 },
-      ...{ requests: 30, warmupS: 5 },
+      ...{ requests: 14, warmupS: 0 },
     },
   },
   agent: {
@@ -71,15 +80,10 @@ const PIPELINES = {
     },
     workload: poisson(0.9),
   },
-  // A prompt takes as long as the tokens of five sequences, so it matters whether these are computed beside it.
-  short: {
-    tasks: {
-      write: {
-        ...WRITE,
-        tokens: { prompt: 8, output: { ...lengths(50), cv: 0.4 }, most: 64 },
-      },
-    },
-    workload: poisson(1.7),
+  // Requests that come at once, a few of them long: who is first decides how long the others wait.
+  burst: {
+    tasks: { write: { ...WRITE, tokens: { prompt: 8, output: 4, ...CUT } } },
+    workload: { arrivals: "burst", requests: 32, warmupS: 0 },
   },
 } as const;
 
@@ -90,24 +94,25 @@ export const ENGINE_CASES: readonly EngineCase[] = [
     }),
   ),
   {
-    ...{ name: "short-other-policy", seed: 1, pipeline: "short" },
-    ...{ policy: "vllm", served: "vllm-v0", wrong: "policy" },
+    ...{ name: "other-policy", seed: 1, pipeline: "burst" },
+    ...{ policy: "vllm", served: "vllm-priority", wrong: "policy" },
   },
 ];
 
 const TOLERANCE = { latencyMeanMs: 0.1, ttftMeanMs: 0.1, tpotMeanMs: 0.05 };
-const RUNS = 3;
-
 const replayed = (meanMs: number, cv: number) => ({
   service: { distribution: "lognormal", meanMs, cv },
 });
+
+/** Of another pipeline on the engine of `burst`. */
+const LONG = { write: { ...WRITE, tokens: { prompt: 200, output: 4, ...CUT } } };
 
 function engineScenario({ name: title, seed, pipeline, policy }: EngineCase) {
   const { tasks, workload } = PIPELINES[pipeline];
   const engine = (name: string) => ({
     tokens: {
       ...{ steps: `models/${name}.json`, policy, maxSequences: 8 },
-      ...{ maxBatchedTokens: pipeline === "short" ? 64 : 128, blocks: 256 },
+      ...{ maxBatchedTokens: pipeline === "burst" ? 64 : 128, blocks: 256 },
       llama: { weights: "smollm2-135m", threads: 1, contextTokens: 256 },
     },
   });
@@ -119,10 +124,14 @@ function engineScenario({ name: title, seed, pipeline, policy }: EngineCase) {
     decider: engine("decider"),
     writer: engine("writer"),
   };
+  const slo = { latencyMs: 10_000, percentile: 90 };
   const used = new Set(Object.values(tasks).map(({ model }) => model as string));
   return {
     name: title,
-    pipelines: { p: { slo: { latencyMs: 10_000, percentile: 90 }, tasks } },
+    pipelines: {
+      p: { slo, tasks, ...(pipeline === "burst" ? { share: 4, priority: 1 } : {}) },
+      ...(pipeline === "burst" ? { long: { slo, tasks: LONG } } : {}),
+    },
     models: Object.fromEntries(Object.entries(models).filter(([model]) => used.has(model))),
     cluster: { replicas: Object.fromEntries(Object.keys(tasks).map((task) => [task, 1])) },
     scheduler: "fifo",
@@ -138,7 +147,7 @@ function engineScenario({ name: title, seed, pipeline, policy }: EngineCase) {
 }
 
 /** Bounds on calibration's rounds and on the runs, s: a case takes less than five minutes. */
-const [CALIBRATION_S, RUNS_S] = [60, 200];
+const [CALIBRATION_S, RUNS_S] = [50, 230];
 
 /** Started in the sources, which have the trace. */
 export async function validateEngines(one: EngineCase, folder: string): Promise<Outcome> {
@@ -171,18 +180,18 @@ async function otherPolicy(file: string, policy: string): Promise<Omit<Outcome, 
   const all = await realRuns({ ...place, document: other.document, repeats: RUNS, contents });
   const runs = all.healthy.length > 0 ? all.healthy : all.unhealthy;
   const plan = { ...place, document: loaded.document };
-  const judged = runs.map(({ replication, summary }) => ({
-    predicted: predict(plan, replication).summary.metrics,
-    measured: summary.metrics,
-  }));
   const unfit = unfitness(all, RUNS) ?? doubt;
   const by = { tolerance: TOLERANCE, unfit, runSeconds: 0, warmupS: 0 };
-  const { judgement, iterations } = judgeEngines(plan, runs, judge(judged, by), by);
-  const { verdict, error, judgements } = judgement;
+  const { paces = [], iterations } = enginePaces(plan, runs, by) ?? {};
+  const judged = runs.map(({ replication, summary }, i) => ({
+    predicted: predict(plan, replication, paces[i]).summary.metrics,
+    measured: summary.metrics,
+  }));
+  const { verdict, error, judgements } = judge(judged, by);
   const reason = Object.values(judgements).find((found) => found.reason !== undefined)?.reason;
   return {
-    ...{ verdict, error: rounded(error), ownError: rounded(iterations?.simulatorError ?? {}) },
-    ...(iterations === undefined ? {} : { iterationTimeRatio: iterations.ratio }),
+    ...{ verdict, error: rounded(error), ownError: {} },
+    ...(iterations === undefined ? {} : { iterations: roundedIterations(iterations) }),
     ...(reason === undefined ? {} : { reason }),
     ...(verdict === "disagrees"
       ? { culprit: "another policy: no pace of the host explains it" }

@@ -22,10 +22,10 @@ export interface Outcome {
   readonly reason?: string;
   /** (predicted − measured) / measured. */
   readonly error: ByMetric<number>;
-  /** The same, predicted from the models' times between the blocks, or of the iterations; none of replayed times. */
+  /** The same, predicted from the models' times between the blocks; none of replayed times. */
   readonly ownError: ByMetric<number>;
-  /** Time of a real engine's iterations over that of the profile. */
-  readonly iterationTimeRatio?: number;
+  /** Time of a real engine's iterations over that of the profile, and errors from the profile alone. */
+  readonly iterations?: NonNullable<ValidationResult["iterations"]>;
   /** Of the mean latency, predicted from the times of service in the blocks themselves. */
   readonly waitsError?: number;
   readonly attainment?: { readonly predicted: number; readonly measured: number };
@@ -58,11 +58,8 @@ export function outcomeOf(validated: ValidationResult, seconds: number): Outcome
     verdict,
     ...(unsettled?.reason === undefined ? {} : { reason: unsettled.reason }),
     error: rounded(error),
-    ownError: rounded({
-      ...Object.fromEntries(between.map(([name, { mean }]) => [name, mean])),
-      ...iterations?.simulatorError,
-    }),
-    ...(iterations === undefined ? {} : { iterationTimeRatio: iterations.ratio }),
+    ownError: rounded(Object.fromEntries(between.map(([name, { mean }]) => [name, mean]))),
+    ...(iterations === undefined ? {} : { iterations: roundedIterations(iterations) }),
     ...(waits === undefined ? {} : { waitsError: Number(waits.toFixed(4)) }),
     ...(told === undefined || found === undefined
       ? {}
@@ -72,6 +69,10 @@ export function outcomeOf(validated: ValidationResult, seconds: number): Outcome
     setAside: measured.health.setAside?.length ?? 0,
     seconds: Math.round(seconds),
   };
+}
+
+export function roundedIterations({ ratio, storedError }: NonNullable<Outcome["iterations"]>) {
+  return { ratio: Number(ratio.toFixed(4)), storedError: rounded(storedError) };
 }
 
 /** To a hundredth of a percent. */

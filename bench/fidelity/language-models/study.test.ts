@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { needs } from "../../../checks/support/needs.test-support.ts";
 import { isPublishedHere } from "./published.ts";
-import { coefficientFindings, errorsOf, tableFindings, tokenSection } from "./study.ts";
+import { coefficientFindings, errorsOf, orderOf, tableFindings, tokenSection } from "./study.ts";
 
 const here = needs("../shared/data/llm, the published runs of language models", isPublishedHere());
 
@@ -24,6 +24,16 @@ describe.skipIf(!here)("published runs", () => {
       expect(Math.max(ttft, tpot, latency)).toBeLessThan(0.05);
     }
   });
+});
+
+test("runs whose shares lie far apart are in their order, or counted as not", () => {
+  const figures = (attainment: number) => ({ ttftMs: 1, tpotMs: 1, latencyMs: 1, attainment });
+  const finding = (predicted: number, measured: number) => ({
+    ...{ run: "r", how: "", requests: 100, others: [] },
+    ...{ predicted: figures(predicted), measured: figures(measured) },
+  });
+  const [high, low, near] = [finding(0.9, 0.8), finding(0.95, 0.5), finding(0.1, 0.52)];
+  expect(orderOf([high, low, near])).toEqual({ right: 1, pairs: 2 });
 });
 
 test("the page shows each finding, and what is held back as a prediction alone", () => {
