@@ -96,9 +96,8 @@ function planProgress() {
     if (step.combinations === 0) return;
     if (step.done !== load) {
       [load, news, told] = [step.done, 0, ""];
-      const size = Number.isFinite(step.combinations)
-        ? step.combinations.toLocaleString("en-US")
-        : "too many to count";
+      const size =
+        step.combinations < 1e15 ? step.combinations.toLocaleString("en-US") : "too many to count";
       const how = step.isLarge ? "searched from above and below" : "the cheapest first";
       if (step.missing !== null) shown.say(`plan: ${step.missing}`);
       shown.say(`plan: combinations of machines, replicas and schedulers: ${size}; ${how}`);

@@ -30,7 +30,7 @@ import { sweep } from "./sweep.ts";
 export interface PlanProgress extends Progress {
   /** Simulated for the plan at hand: nobody knows how many it will take. */
   readonly requests: number;
-  /** Combinations to choose from; Infinity for more than can be counted. */
+  /** Combinations to choose from. */
   readonly combinations: number;
   /** Whether an incumbent is looked for before the cheapest clusters. */
   readonly isLarge: boolean;

@@ -110,10 +110,7 @@ export class ServiceBounds {
     return times.map((_, kind) => (kind === fastest ? replicas : 0));
   }
 
-  /**
-   * Load of a task with these replicas, 0 where the arrival rate is not known beforehand. `least`: by
-   * the jobs alone that the goals need, where the others may be refused or dropped.
-   */
+  /** Load of a task, 0 where its jobs are not known beforehand. `least`: by those alone that the goals need. */
   utilisation(task: number, row: Row, maxBatch: number, least = false): number {
     const jobs = this.jobs(task, least);
     if (jobs === 0) return 0;

@@ -151,8 +151,7 @@ function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
   return present;
 }
 
-/** Combinations that there are; `most` where there are more. */
-export function combinationsOf(alternatives: readonly Alternative[], most: number): number {
-  const each = alternatives.map(({ choice }) => choice.space.combinations(most));
-  return Math.min(most, sumOf(each));
+/** Combinations that there are. */
+export function combinationsOf(alternatives: readonly Alternative[]): number {
+  return sumOf(alternatives.map(({ choice }) => choice.space.combinations));
 }

@@ -3,7 +3,7 @@ import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { isBornOut, type Look, lookedAt, MOST_SETTLING, relaxedLook } from "./looks.ts";
 import { shortageOf } from "./missing.ts";
-import { BOUND_ERROR, COMFORTABLE, isRuledOut, scoreOf, wideError } from "./outlook.ts";
+import { BOUND_ERROR, isRuledOut, scoreOf, wideError } from "./outlook.ts";
 import { type Cut, filled, isWithin, type Relaxed, relaxed } from "./relaxation.ts";
 import type { Row } from "./space.ts";
 import { costOfTried, nearer, note, type Problem, ranked, type Tried } from "./standing.ts";
@@ -34,11 +34,11 @@ function raised(replicas: number): number {
 export interface Hopeful extends Tried {
   trial: Trial;
   isPilot: boolean;
+  /** By the pilot, which is of the same requests for all. */
+  readonly pilotScore: number;
 }
 
 /** A cut, and the look that it is by. */
-type Missed = ReturnType<typeof whole>;
-
 function whole(rows: readonly Row[]) {
   return { cut: new Map(rows.entries()), key: rows.join(";") };
 }
@@ -113,10 +113,10 @@ export class Descent {
   }
 
   /** By a confirmation with these runs. */
-  *refused(tried: Tried, { runs, goals }: Trial, limit: number): Generator<undefined, void> {
+  *refused(tried: Tried, trial: Trial, limit: number): Generator<undefined, void> {
     const { rows } = tried.contender.shape;
     const { key, cut } = whole(rows);
-    if (!isRuledOut(goals, runs, BOUND_ERROR / 4, MOST_SETTLING)) this.#doubt();
+    if (!isRuledOut(trial, BOUND_ERROR / 4, MOST_SETTLING)) this.#doubt();
     this.#forget(tried);
     this.#keeps.set(key, false);
     this.#cut(cut);
@@ -154,14 +154,13 @@ export class Descent {
 
   /** Whether the fullest cluster may keep the goals, or simulations at least do not rule out that any does. */
   *isFeasible(): Generator<undefined, boolean> {
-    const { goals, standing, mostTrials } = this.#problem;
+    const { standing, mostTrials } = this.#problem;
     const found = yield* this.nearest(true);
     if (found !== null) {
-      const look = (asked: boolean) => lookedAt(this.#problem, found.document, asked);
-      if (this.#isThorough && (yield* this.keeps(found.shape.rows))) return true;
-      if (!this.#isThorough && scoreOf(goals, (yield* look(false)).trial.runs) >= COMFORTABLE)
-        return true;
-      if (!this.#isThorough && (yield* look(true)).keeps) return true;
+      const keeps = this.#isThorough
+        ? yield* this.keeps(found.shape.rows)
+        : (yield* lookedAt(this.#problem, found.document, true)).keeps;
+      if (keeps) return true;
     }
     const isOwn = this.alternative.choice.space.hosting === "apart" && !this.alternative.scales;
     if (!isOwn || standing.explored.simulated >= mostTrials) return true;
@@ -169,6 +168,7 @@ export class Descent {
     if (shortage === null) return true;
     standing.shortage = shortage;
     this.bound = Number.POSITIVE_INFINITY;
+    this.#doubted = Number.POSITIVE_INFINITY;
     return false;
   }
 
@@ -222,7 +222,7 @@ export class Descent {
   }
 
   /** More of all tasks but one that misses still, so that one cut does for many; else the rows themselves. */
-  *#lifted(rows: readonly Row[]): Generator<undefined, Missed> {
+  *#lifted(rows: readonly Row[]): Generator<undefined, ReturnType<typeof whole>> {
     const { space } = this.alternative.choice;
     for (const t of this.#busiestFirst(rows)) {
       const more = rows.map((row, other) => (other === t ? row : row.map((n) => raised(n))));
@@ -266,7 +266,7 @@ export class Descent {
   }
 
   /** A task that misses by itself, the others with all that there may be; null where none is found. */
-  *#tooFew(rows: readonly Row[]): Generator<undefined, Missed | null> {
+  *#tooFew(rows: readonly Row[]): Generator<undefined, ReturnType<typeof whole> | null> {
     const { space } = this.alternative.choice;
     if (rows.length === 1) return null;
     const busiest = this.#busiestFirst(rows).slice(0, this.#isThorough ? rows.length : 1);
@@ -331,7 +331,7 @@ export class Descent {
     const { trial: tried, keeps } = yield* this.#tried(rows, false);
     // Its cut is borne out by nothing yet.
     this.#doubt();
-    if (keeps) this.hopeful.push({ ...tried, isPilot: true });
+    if (keeps) this.hopeful.push({ ...tried, isPilot: true, pilotScore: scoreOf(tried.trial) });
     return keeps;
   }
 

@@ -11,7 +11,9 @@ import type { Trial } from "./trial.ts";
 const MOST_LOOKS = 6;
 /** A window that counts few requests is looked at until so many are counted. */
 const FEWEST_COUNTED = 3000;
-/** Replications of a cluster that misses by a little, before it is ruled out. */
+/** Replications of a cluster that misses by a little, before the next price follows. */
+export const MOST_DOUBTED = 20;
+/** The same in a large space, before it is ruled out. */
 export const MOST_SETTLING = 40;
 
 /** Simulations of some rows, and whether these keep the goals. */
@@ -40,14 +42,14 @@ export function* lookedAt(
   const document = brief(scenario);
   const error = BOUND_ERROR / 4;
   const pilot = yield* laboratory.pilot(document, goals);
-  const mayKeep = reachOf(goals, pilot.runs) >= 0;
+  const mayKeep = reachOf(pilot) >= 0;
   if (!mayKeep || !asked) return { document, trial: pilot, keeps: mayKeep, error };
   const trial = yield* laboratory.start(document, goals, pilot);
   for (let n = 1; n <= looksAt(trial); n++) {
     yield* laboratory.extend(trial, n);
-    if (reachOf(goals, trial.runs) < 0 || isClear(trial)) break;
+    if (reachOf(trial) < 0 || isClear(trial)) break;
   }
-  const keeps = scoreOf(goals, trial.runs) >= 0;
+  const keeps = scoreOf(trial) >= 0;
   return { document: trial.document, trial, keeps, error };
 }
 
@@ -60,7 +62,7 @@ export function* relaxedLook(
 ): Generator<undefined, Look> {
   const relaxed = { ...document, cluster: choice.space.relaxedClusterOf(rows) };
   const look = yield* lookedAt(problem, relaxed, asked);
-  return { ...look, keeps: reachOf(problem.goals, look.trial.runs) >= 0 };
+  return { ...look, keeps: reachOf(look.trial) >= 0 };
 }
 
 /** Whether the goals are kept, as far as more runs can tell. */
@@ -75,7 +77,7 @@ export function* isBornOut(
   until: number,
 ): Generator<undefined, boolean> {
   const trial = yield* laboratory.start(document, goals, seen);
-  const isOut = (): boolean => isRuledOut(goals, trial.runs, error, MOST_SETTLING);
+  const isOut = (): boolean => isRuledOut(trial, error, MOST_SETTLING);
   while (!isOut() && trial.runs.length < MOST_SETTLING && laboratory.spent < until)
     yield* laboratory.extend(trial, trial.runs.length + 1);
   return isOut();

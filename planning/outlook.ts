@@ -34,6 +34,7 @@ const FEWEST_FOR_SPREAD = 4;
  * independent requests would have it; without any late request the lower limit is error^(1/episodes), `episodes` a
  * run, exact for episodes that make all or none late (Clopper and Pearson, Biometrika 26(4), 1934). One run says
  * nothing of the spread of runs, so its limits take late requests to come in clusters; so does the lower limit of two.
+ * The upper limit of few runs is one that so many late requests leave likely if the goal is just kept (a score test).
  * The doubt of measured inputs, of which `drawn` are draws, adds to both in squares.
  */
 export function outlook(
@@ -57,12 +58,15 @@ export function outlook(
     freedom === 0 ? clustered : studentT(freedom, tail) * Math.max(spread, independent);
   const below = freedom === 1 ? Math.max(width(error), clustered) : width(error);
   const least = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
-  const upwards = Math.hypot(width(above), inputHalfWidth(changes, above));
+  const free = Math.min(episodes * runs.length, requests / CLUSTERED);
+  const likely = 3 * Math.sqrt((goal.share * (1 - goal.share)) / free);
+  const most = runs.length < FEWEST_FOR_SPREAD ? Math.min(width(above), likely) : width(above);
+  const upwards = Math.hypot(most, inputHalfWidth(changes, above));
   return { mean, low: mean - Math.hypot(mean - least, inputs), high: mean + upwards, inputs };
 }
 
 /** How far the worst kept goal is from being missed, in shares of what may be late; below 0: missed. */
-export function scoreOf(goals: readonly Goal[], runs: readonly SloRun[]): number {
+export function scoreOf({ goals, runs }: Pick<Judged, "goals" | "runs">): number {
   return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).mean);
 }
 
@@ -70,18 +74,15 @@ export function scoreOf(goals: readonly Goal[], runs: readonly SloRun[]): number
  * The score that more replications would hardly exceed; below 0: they would hardly show that all goals are met, but for
  * the error.
  */
-export function reachOf(goals: readonly Goal[], runs: readonly SloRun[], error = HOPELESS): number {
-  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, 1, error).high);
+export function reachOf({ document, goals, runs }: Judged, error = HOPELESS): number {
+  const highOf = (goal: Goal) => outlook(goal, runs, HOPELESS, unitsOf(document, goal), error).high;
+  return worstOf(goals, highOf);
 }
 
 /** Whether the spread of the runs rules out that all goals are kept, but for the error, split over goals and so many looks. */
-export function isRuledOut(
-  goals: readonly Goal[],
-  runs: readonly SloRun[],
-  error: number,
-  looks: number,
-): boolean {
-  return runs.length >= FEWEST_FOR_SPREAD && reachOf(goals, runs, error / looks / goals.length) < 0;
+export function isRuledOut(trial: Judged, error: number, looks: number): boolean {
+  const { goals, runs } = trial;
+  return runs.length >= FEWEST_FOR_SPREAD && reachOf(trial, error / looks / goals.length) < 0;
 }
 
 /** Of the statement that nothing cheaper keeps the goals: half for tests of the cluster itself, half for those of others. */

@@ -241,6 +241,28 @@ run: { seed: 9016, replications: 5 }
   expect(plansOf(text)[0].best?.cost).toBe(1.4);
 });
 
+test("a cluster that six replications miss by a little is looked at again before a dearer one", () => {
+  const text = `
+name: close
+pipelines:
+  p:
+    slo: { latencyMs: 194, percentile: 95 }
+    tasks: { a: { model: a }, b: { model: b, after: [a], when: { probability: 0.6 } } }
+models:
+  a: { service: { distribution: gamma, meanMs: 30, cv: 0.28 } }
+  b: { service: { distribution: lognormal, meanMs: 16, cv: 0.30 } }
+cluster:
+  nodes:
+    - { name: fast, count: 2, devices: { gpu: { slots: 2 } }, costPerHour: 1.69 }
+    - { name: slow, count: 3, devices: { cpu: { slots: 1, speed: 0.5 } }, costPerHour: 0.29 }
+  replicas: { a: 1, b: 1 }
+workload: { arrivals: poisson, ratePerS: 20.09, requests: 1200, warmupS: 5 }
+run: { seed: 11059, replications: 5 }
+`;
+  const schedulers = ["fifo", "join-shortest-queue", "random"];
+  expect(plansOf(text, { schedulers })[0].best?.cost).toBe(0.87);
+});
+
 describe("a plan chooses which task runs on which kind of node", () => {
   const PRESETS = ["fifo", "round-robin", "edf"];
 

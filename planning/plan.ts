@@ -147,7 +147,7 @@ export interface Step {
   readonly of: number;
   /** Simulated for the plan at hand. */
   readonly requests: number;
-  /** Combinations of machines, replicas and schedulers; Infinity where there are more than can be counted. */
+  /** Combinations of machines, replicas and schedulers. */
   readonly combinations: number;
   /** Whether an incumbent is looked for before the cheapest clusters. */
   readonly isLarge: boolean;
@@ -178,8 +178,7 @@ export function* makePlans(
     const split = { ...options, pace, error: FAMILY_ERROR / loads.size };
     const problem = problemOf(loaded, asked.combinations, asked.inputs, split);
     const { laboratory, standing } = problem;
-    const size = combinationsOf(problem.alternatives, MOST_COUNTED);
-    const count = size === MOST_COUNTED ? Number.POSITIVE_INFINITY : size;
+    const count = combinationsOf(problem.alternatives);
     standing.missing = missingOf(problem);
     const known = { ...step, combinations: count, isLarge: isLarge(problem), standing };
     yield known;
@@ -210,7 +209,6 @@ function partOf({ spent, isOver }: Pace, loads: number): Pace {
 
 /** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
 const FAMILY_ERROR = 0.025;
-const MOST_COUNTED = 1e15;
 
 /** `given`: the scenario before its window. `search`: null where it was stopped. */
 function planOf(

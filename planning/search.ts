@@ -10,8 +10,8 @@
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, combinationsOf } from "./contenders.ts";
 import { Descent, type Hopeful } from "./descent.ts";
-import { isClear, looksAt } from "./looks.ts";
-import { reachOf } from "./outlook.ts";
+import { isClear, looksAt, MOST_DOUBTED } from "./looks.ts";
+import { reachOf, scoreOf } from "./outlook.ts";
 import { brief } from "./run-length.ts";
 import {
   confirm,
@@ -22,7 +22,6 @@ import {
   type Problem,
   ranked,
   type Search,
-  scoreOfTried,
   type Tried,
 } from "./standing.ts";
 import { FIRST_REPLICATIONS, type Trial } from "./trial.ts";
@@ -37,9 +36,20 @@ const MOST_REFUSALS = 3;
 const MOST_RUNNERS_UP = 2;
 /** Programs and clusters that runners-up are looked for with. */
 const MOST_STEPS = 12;
+/** Looks at a small space before those at its fullest cluster, which only problems without a solution need. */
+const LOOKS_BELOW = 60;
 
 export function isLarge({ alternatives }: Pick<Problem, "alternatives">): boolean {
-  return combinationsOf(alternatives, LARGE) === LARGE;
+  return combinationsOf(alternatives) >= LARGE;
+}
+
+/** Whether its scheduler did worse than that of the other on the same cluster and requests. */
+function isBehind(one: Hopeful, other: Hopeful): boolean {
+  return clusterOf(one) === clusterOf(other) && one.pilotScore < other.pilotScore;
+}
+
+function clusterOf({ contender: { shape } }: Tried): string {
+  return `${shape.machines}/${shape.rows.join(";")}`;
 }
 
 /** The search of all schedulers. */
@@ -47,6 +57,8 @@ export class Descents {
   readonly #problem: Problem;
   readonly #descents: readonly Descent[];
   readonly #isLarge: boolean;
+  /** Those of a small space whose fullest cluster is still to be looked at. */
+  readonly #unbounded: Descent[];
   /** By cluster and requests as served: the simplest scheduler that does so. */
   readonly #seen = new Map<string, Alternative>();
   /** Schedulers that treated every request as a simpler one did, by that one. */
@@ -56,6 +68,7 @@ export class Descents {
     this.#problem = problem;
     this.#isLarge = isLarge(problem);
     this.#descents = problem.alternatives.map((one) => new Descent(problem, one, this.#isLarge));
+    this.#unbounded = this.#isLarge || problem.standing.missing !== null ? [] : [...this.#descents];
   }
 
   /** Yields in the midst of replications, and after each program. */
@@ -63,8 +76,6 @@ export class Descents {
     const { standing, laboratory } = this.#problem;
     for (const one of this.#descents) yield* one.advance();
     this.#tellBound();
-    const isUnknown = standing.missing === null && !this.#isLarge;
-    for (const one of isUnknown ? this.#descents : []) if (yield* one.isFeasible()) break;
     const groups = this.#isLarge ? this.#descents.map((one) => [one]) : [this.#descents];
     for (const [i, group] of groups.entries()) {
       const share = (FOR_OTHERS - laboratory.spent) / (groups.length - i);
@@ -74,6 +85,7 @@ export class Descents {
     const open = groups.find((group) => group.some(({ bound }) => Number.isFinite(bound)));
     if (this.#limit === Number.POSITIVE_INFINITY && open) yield* this.#settle(open, 1);
     this.#tellBound();
+    if (standing.confirmed === null && standing.unclear === null) yield* this.#fullest();
     const isComplete = this.#descents.every(({ bound }) => bound >= this.#limit - 1e-9);
     const best = standing.confirmed;
     if (best === null) {
@@ -114,6 +126,11 @@ export class Descents {
     }
   }
 
+  /** Ends the search of schedulers that even with all machines keep no goal. */
+  *#fullest(): Generator<undefined, void> {
+    for (const one of this.#unbounded.splice(0)) if (yield* one.isFeasible()) return;
+  }
+
   /** Until nothing is left that costs less than one that passed. */
   *#fromBelow(group: readonly Descent[], until: number): Generator<undefined, void> {
     const { laboratory, standing, mostTrials } = this.#problem;
@@ -133,14 +150,15 @@ export class Descents {
       if (one.bound >= known - 1e-9) return;
       if (laboratory.spent > until || one.isSpent || standing.explored.simulated >= mostTrials)
         return;
-      yield* one.advance(known, until);
+      if (standing.explored.simulated >= LOOKS_BELOW) yield* this.#fullest();
+      if (one.bound < known) yield* one.advance(known, until);
       this.#leaveAlike(one);
     }
   }
 
   /** Always one replication more of the best of a price, until it is clear; after one that misses on all, the next price. */
   *#raced(group: readonly Descent[], price: number): Generator<undefined, void> {
-    const { laboratory, goals, standing } = this.#problem;
+    const { laboratory, standing } = this.#problem;
     for (;;) {
       const field = group
         .flatMap((one) => one.hopeful)
@@ -149,15 +167,15 @@ export class Descents {
       if (first === undefined) return;
       first.trial = yield* this.#started(first);
       const { runs } = first.trial;
-      const isDone =
-        !first.isPilot && (isClear(first.trial) || runs.length >= looksAt(first.trial));
+      const most = Math.max(looksAt(first.trial), scoreOf(first.trial) < 0 ? MOST_DOUBTED : 0);
+      const isDone = !first.isPilot && (isClear(first.trial) || runs.length >= most);
       first.isPilot = false;
       if (!isDone) yield* laboratory.extend(first.trial, runs.length + 1);
       note(standing, first);
-      const isOut = isDone ? scoreOfTried(first) < 0 : reachOf(goals, runs) < 0;
-      if (isOut || isDone) this.#drop(first);
+      const isOut = isDone ? scoreOf(first.trial) < 0 : reachOf(first.trial) < 0;
+      const isGone = (one: Hopeful) => one === first || (isOut && (isDone || isBehind(one, first)));
+      if (isOut || isDone) for (const one of field.filter(isGone)) this.#drop(one);
       if (isOut) standing.nearest = nearer(standing.nearest, first);
-      if (isOut && isDone) for (const one of field) this.#drop(one);
       if (isOut || !isDone) continue;
       (group.find((one) => one.alternative === first.contender.alternative) as Descent).pass(first);
       return;
@@ -200,8 +218,7 @@ export class Descents {
   #leaveAlike({ hopeful, alternative }: Descent): void {
     const last = hopeful.at(-1);
     if (last?.isPilot !== true) return;
-    const { machines, rows } = last.contender.shape;
-    const key = `${machines}/${rows.join(";")}/${last.trial.runs[0].digest}`;
+    const key = `${clusterOf(last)}/${last.trial.runs[0].digest}`;
     const simpler = this.#seen.get(key);
     if (simpler === undefined) this.#seen.set(key, alternative);
     if (simpler === undefined || simpler === alternative) return;
@@ -212,7 +229,7 @@ export class Descents {
   /** Others of the price, other schedulers on the plan's cluster, or the next cluster that keeps the goals. */
   *#runnersUp({ contender }: Tried): Generator<undefined, readonly Tried[]> {
     const { alternative, shape } = contender;
-    const { laboratory, goals } = this.#problem;
+    const { laboratory } = this.#problem;
     const own = this.#descents.find((one) => one.alternative === alternative) as Descent;
     const passed = (): readonly Tried[] =>
       this.#descents.flatMap((one) => one.passed.filter((each) => each.contender !== contender));
@@ -231,13 +248,13 @@ export class Descents {
       else {
         this.#drop(next);
         const trial = yield* this.#started(next);
-        for (let n = 1; n <= FIRST_REPLICATIONS && reachOf(goals, trial.runs) >= 0; n++)
+        for (let n = 1; n <= FIRST_REPLICATIONS && reachOf(trial) >= 0; n++)
           yield* laboratory.extend(trial, n);
-        if (scoreOfTried({ trial }) >= 0) found.push({ ...next, trial });
+        if (scoreOf(trial) >= 0) found.push({ ...next, trial });
       }
     }
     const named = ranked([...found, ...passed()]).slice(0, MOST_RUNNERS_UP);
     for (const { trial } of named) yield* laboratory.extend(trial, FIRST_REPLICATIONS);
-    return ranked(named.filter((one) => scoreOfTried(one) >= 0));
+    return ranked(named.filter((one) => scoreOf(one.trial) >= 0));
   }
 }

@@ -113,14 +113,14 @@ export class Space {
     this.room = this.#roomOf();
   }
 
-  /** Combinations of rows within all slots that there are; `most` where there are more. */
-  combinations(most: number): number {
+  /** Combinations of rows within all slots that there are. */
+  get combinations(): number {
     const { high } = this.bounds;
     const each =
       this.hosting === "everywhere"
         ? this.counts
         : high.flatMap((limit, task) => this.slotsFor(task).map((n) => Math.min(n, limit)));
-    return each.reduce((product, n) => Math.min(most, product * (n + 1)), 1);
+    return each.reduce((product, n) => product * (n + 1), 1);
   }
 
   /** Most machines of each node. */
@@ -190,10 +190,7 @@ export class Space {
     return this.#clusterWith(rows, nodes, this.#placementOf(machines, rows, this.#sizesMb));
   }
 
-  /**
-   * The replicas on machines and with memory that never run short, each on a machine of its own: more
-   * than any shape of these rows can do.
-   */
+  /** Each replica on a machine of its own, of which none runs short: more than any shape of these rows can do. */
   relaxedClusterOf(rows: readonly Row[]): ClusterDocument {
     const count = sumOf(rows.map(sumOf));
     const nodes = (this.#document.cluster.nodes ?? []).map((node) => {

@@ -136,7 +136,7 @@ export function note(standing: Standing, tried: Tried, isConfirmed = false): voi
     const { mean, low, high } = outlook(goal, runs, ENDS_ERROR, episodes, ENDS_ERROR, drawn);
     return [goal.pipeline, { mean, low: Math.max(0, low), high: Math.min(1, high) }];
   });
-  const isOut = reachOf(goals, runs) < 0;
+  const isOut = reachOf(trial) < 0;
   const key = JSON.stringify([document.scheduler, parameters, shape.machines, shape.rows]);
   noted.delete(key);
   noted.set(key, {
@@ -168,16 +168,16 @@ const TIE = 0.1;
 
 /** Whether it keeps its goals with room to spare, as far as its runs can tell: few runs see few faults. */
 export function isComfortable({ trial }: Pick<Tried, "trial">): boolean {
-  const { document, goals, runs } = trial;
+  const { document, runs } = trial;
   const hasSeenFaults =
     runs.length >= FIRST_REPLICATIONS || (document.faults?.random ?? []).length === 0;
-  return hasSeenFaults && scoreOf(goals, runs) >= COMFORTABLE && assuredOf(trial) >= 0;
+  return hasSeenFaults && scoreOf(trial) >= COMFORTABLE && assuredOf(trial) >= 0;
 }
 
 /** The cheapest first; of equal ones the best; of those that are comfortable or close, the simplest. */
 export function ranked<T extends Tried>(tried: readonly T[]): readonly T[] {
   const keys = tried.map((one) => {
-    const score = scoreOfTried(one);
+    const score = scoreOf(one.trial);
     const tied = Math.round(Math.min(score, COMFORTABLE) / TIE);
     return [costOfTried(one), -tied, one.contender.alternative.rank, -score];
   });
@@ -188,13 +188,9 @@ export function ranked<T extends Tried>(tried: readonly T[]): readonly T[] {
   return order.map((i) => tried[i]);
 }
 
-export function scoreOfTried({ trial }: Pick<Tried, "trial">): number {
-  return scoreOf(trial.goals, trial.runs);
-}
-
 /** The one that keeps its goals better, or comes nearer to them; the first of equal ones. */
 export function nearer(a: Tried | null, b: Tried): Tried {
-  return a === null || scoreOfTried(b) > scoreOfTried(a) ? b : a;
+  return a === null || scoreOf(b.trial) > scoreOf(a.trial) ? b : a;
 }
 
 /**

@@ -4,7 +4,7 @@ import { finished } from "../engine/basics/iterables.ts";
 import { goalsOf, type SloRun } from "../results/slo.ts";
 import { calibratedProfile } from "../scenario/compile/calibrated-profile.test-support.ts";
 import { NO_INPUTS, scenarioOf } from "../sim/scenario.test-support.ts";
-import { isRuledOut, outlook, wideError } from "./outlook.ts";
+import { isRuledOut, outlook, reachOf, wideError } from "./outlook.ts";
 import { longRun } from "./run-length.ts";
 import { keptOf, Laboratory } from "./trial.ts";
 
@@ -135,6 +135,10 @@ describe("limits of a share", () => {
       pipelines: {},
     }));
 
+  const trialOf = (shares: readonly number[], counted: number, document = mm1(1, 99)) => ({
+    ...{ document, goals: [goal], runs: runs(shares, counted) },
+  });
+
   test("without a late request are those of so many episodes, however many requests they have", () => {
     for (const counted of [100, 10_000]) {
       const { low, high } = outlook(goal, runs([1, 1, 1], counted), 0.05, 100);
@@ -156,12 +160,20 @@ describe("limits of a share", () => {
   });
 
   test("rule a cluster out by more runs, and less easily the less may err and the more looks there are", () => {
-    const misses = (count: number) => runs(Array(count).fill(0.98), 1000);
-    expect(isRuledOut([goal], misses(1), 0.05, 1)).toBe(false);
-    expect(isRuledOut([goal], misses(10), 0.05, 1)).toBe(true);
-    expect(isRuledOut([goal], misses(10), 1e-6, 1)).toBe(false);
-    expect(isRuledOut([goal], misses(10), 0.001, 1000)).toBe(false);
-    expect(isRuledOut([goal], runs([1, 1, 1, 1, 1], 1e6), 0.5, 1)).toBe(false);
+    const misses = (count: number) => trialOf(Array(count).fill(0.98), 1000);
+    expect(isRuledOut(misses(1), 0.05, 1)).toBe(false);
+    expect(isRuledOut(misses(10), 0.05, 1)).toBe(true);
+    expect(isRuledOut(misses(10), 1e-6, 1)).toBe(false);
+    expect(isRuledOut(misses(10), 0.001, 1000)).toBe(false);
+    expect(isRuledOut(trialOf([1, 1, 1, 1, 1], 1e6), 0.5, 1)).toBe(false);
+  });
+
+  test("rule a cluster out by one run where so many late ones are no cluster of them, nor one long repair", () => {
+    const random = [{ kind: "crash" as const, task: "serve", mtbfS: 600, mttrS: 100 }];
+    const crashing = scenarioOf({ ...mm1(1, 99), faults: { random } });
+    expect(reachOf(trialOf([0.93], 1200))).toBeLessThan(0);
+    expect(reachOf(trialOf([0.98], 1200))).toBeGreaterThan(0);
+    expect(reachOf(trialOf([0.93], 1200, crashing))).toBeGreaterThan(0);
   });
 
   test("rule out a cluster that keeps its SLO exactly no more often than asked for", () => {
@@ -171,7 +183,7 @@ describe("limits of a share", () => {
       const [laboratory, goals] = [new Laboratory(NO_INPUTS), goalsOf(document)];
       const trial = finished(laboratory.start(document, goals));
       finished(laboratory.extend(trial, 6));
-      return isRuledOut(goals, trial.runs, ERROR, 1);
+      return isRuledOut(trial, ERROR, 1);
     }).filter(Boolean).length;
     expect(wrong).toBeLessThanOrEqual(ERROR * SEEDS + 3 * Math.sqrt(ERROR * SEEDS));
   });

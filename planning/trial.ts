@@ -130,7 +130,7 @@ export class Laboratory {
     const trial = yield* this.start(scenario, goals);
     const { document } = trial;
     const own = Math.max(FIRST_REPLICATIONS, document.run.replications);
-    const first = Math.max(own, leastRuns(document, goals, LOOKS[0].part * error));
+    const first = Math.max(own, leastRuns(document, goals, LOOKS[0][1] * error));
     // Beyond the scenario's own length only as far as that takes no excessive number of requests.
     const perRun = knownRequests(document.workload) ?? 0;
     const isTooLong = first > own && first * perRun > MOST_REQUESTS;
@@ -139,17 +139,16 @@ export class Laboratory {
     // Less than a yes takes may do for a no.
     for (let runs = own; runs < first; runs *= 2) {
       yield* this.extend(trial, runs, true);
-      if (reachOf(goals, trial.runs) < 0) return { ...trial, meets: false, needed: null };
+      if (reachOf(trial) < 0) return { ...trial, meets: false, needed: null };
       if (!isTooLong) continue;
-      return { ...trial, meets: false, needed: scoreOf(goals, trial.runs) < 0 ? null : needed };
+      return { ...trial, meets: false, needed: scoreOf(trial) < 0 ? null : needed };
     }
     const load = configurationLoad(document, this.#inputs);
     const judged = (own: number): readonly Outlook[] =>
-      goals.map((goal) => {
-        const episodes = unitsOf(document, goal);
-        return outlook(goal, trial.runs, own, episodes, undefined, trial.drawn);
-      });
-    for (const { times, part } of LOOKS) {
+      goals.map((goal) =>
+        outlook(goal, trial.runs, own, unitsOf(document, goal), undefined, trial.drawn),
+      );
+    for (const [times, part] of LOOKS) {
       yield* this.extend(trial, times * first, true);
       let outlooks = judged(part * error);
       const isAbove = (limit: (one: Outlook) => number): boolean =>
@@ -226,13 +225,7 @@ export interface Confirmed extends Trial {
 /** Requests of a confirmation beyond what the scenario asks for. */
 const MOST_REQUESTS = 5_000_000;
 /** Looks at a confirmation: in times its first runs, and with a part of the error. */
-const LOOKS = [
-  { times: 1, part: 0.3 },
-  { times: 2, part: 0.3 },
-  { times: 4, part: 0.2 },
-  { times: 8, part: 0.1 },
-  { times: 16, part: 0.1 },
-];
+const LOOKS = [[1, 0.3] as const, [2, 0.3], [4, 0.2], [8, 0.1], [16, 0.1]];
 const LAST = 16;
 /** A length is asked for where the share is above its goal but for this probability, and leaves as much to chance. */
 const SHORT = 0.25;

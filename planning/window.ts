@@ -32,7 +32,6 @@ const PEAK = 0.95;
 const MOST_REQUESTS = 50_000;
 /** Goals before a window by which requests find the system as the load before leaves it. */
 const LEAD_GOALS = 20;
-
 /** All of a burst arrive until then. */
 const BURST_S = 1e-6;
 

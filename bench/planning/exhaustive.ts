@@ -51,7 +51,7 @@ export function exhausted(problem: PlanningProblem): Exhausted {
     const scored = level.map(({ document: one }) => {
       const trial = finished(laboratory.start(one, goals));
       finished(laboratory.extend(trial, one.run.replications));
-      return { document: one, score: scoreOf(goals, trial.runs) };
+      return { document: one, score: scoreOf(trial) };
     });
     const hopeful = scored.filter(({ score }) => score >= 0).sort((a, b) => b.score - a.score);
     for (const { document: one } of hopeful) {
