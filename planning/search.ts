@@ -197,7 +197,8 @@ export class Descents {
     const { incumbent } = standing;
     const most = Math.min(this.#limit, incumbent === null ? Infinity : costOfTried(incumbent));
     const bounds = this.#descents.map(({ proven }) => proven);
-    const bound = Math.min(most, ...bounds);
+    // A program's optimum and a sum of prices differ in their last digits.
+    const bound = Math.min(most, Number(Math.min(...bounds).toFixed(6)));
     // Without a solution there is none that is a number.
     if (Number.isFinite(bound)) standing.bound = Math.max(standing.bound, bound);
   }
