@@ -59,6 +59,9 @@ export async function play(plan: Plan): Promise<Played> {
   return { ...found, violations: [...found.violations, ...left] };
 }
 
+/** Answers that nobody waits for, and what is told again, are on their way for less, s: then engines keep nothing. */
+const ANSWER_S = 30;
+
 class PlayedRun {
   readonly #plan: Plan;
   readonly #calendar = new Calendar();
@@ -118,6 +121,8 @@ class PlayedRun {
   /** After all of it: what is still to ring, and what engines hold once the batches that nobody waits for have ended. */
   async close(): Promise<readonly string[]> {
     this.#isOver = true;
+    const answeredUs = this.#calendar.nowUs() + 1e6 * ANSWER_S;
+    while (this.#calendar.step(answeredUs)) await SETTLED;
     await this.#gateway.close();
     const { open } = this.#clock;
     const untilUs = this.#calendar.nowUs() + 1e6 * PATIENCE_S;

@@ -199,6 +199,8 @@ interface WaitingAnswer {
 interface InferStreamListener {
   /** The server has accepted the stream. */
   opened?(): void;
+  /** An answer came that was forgotten, or came before. */
+  unclaimed?(response: ModelInferResponse): void;
   /** Called once, unless `close` came first. Then requests without an answer get the error. */
   ended(error: ServiceError): void;
 }
@@ -207,14 +209,16 @@ interface InferStreamListener {
 export class InferStream {
   readonly #call: InferStreamCall;
   readonly #waiting = new Map<string, WaitingAnswer>();
+  readonly #unclaimed: InferStreamListener["unclaimed"];
   #sent = 0;
   #isOpen = false;
   #ended = false;
 
   constructor(
     client: Pick<InferenceClient, "inferStream">,
-    { opened, ended }: InferStreamListener,
+    { opened, unclaimed, ended }: InferStreamListener,
   ) {
+    this.#unclaimed = unclaimed;
     this.#call = client.inferStream();
     const end = (error: ServiceError): void => {
       if (this.#ended) return;
@@ -278,10 +282,13 @@ export class InferStream {
   #take(message: ModelStreamInferResponse): void {
     const id = message.inferResponse?.id ?? "";
     const waiting = this.#waiting.get(id);
-    if (waiting === undefined) return;
-    const { answer, partly } = waiting;
     const error = errorOfAnswer(message);
     const response = message.inferResponse as ModelInferResponse;
+    if (waiting === undefined) {
+      if (error === null) this.#unclaimed?.(response);
+      return;
+    }
+    const { answer, partly } = waiting;
     if (error === null && partly !== undefined && isPartial(response)) {
       partly(response);
       return;

@@ -10,6 +10,8 @@ import { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
+/** What an engine is to free is told again when it was not answered for so long. */
+const FREE_AGAIN_MS = 2000;
 
 /** `failure`: why a batch failed on a replica that is up. */
 type BatchAnswer = (failure: LinkFailure | null, response: ModelInferResponse) => void;
@@ -54,6 +56,8 @@ class ReplicaLink {
   #batch: SentBatch | null = null;
   /** Callbacks of commands that wait for an answer. */
   readonly #commands = new Set<(isDone: boolean) => void>();
+  /** Of what engines are to free and have not answered yet. */
+  readonly #frees = new Set<() => void>();
   /** Of the alarm that rings when the batch is late. */
   #stopLimit: () => void = () => undefined;
   #retired = false;
@@ -126,8 +130,25 @@ class ReplicaLink {
 
   /** Nobody needs the sequence that its engine keeps by this number; null: any of its own jobs. */
   free(kept: number | null): void {
+    const stream = this.#stream;
+    if (stream === null) return;
     const more = kept === null ? undefined : keptParameters(kept);
-    this.#stream?.command("free", this.name, () => undefined, more);
+    const done = (): void => {
+      stop();
+      this.#frees.delete(done);
+    };
+    const stop = this.#clock.after(FREE_AGAIN_MS, () => {
+      this.#frees.delete(done);
+      this.free(kept);
+    });
+    this.#frees.add(done);
+    stream.command("free", this.name, done, more);
+  }
+
+  /** An answer that nobody waits for has crossed the word of it, or is the second: its engine may keep a sequence in vain. */
+  unclaimed({ modelName, ...response }: ModelInferResponse): void {
+    const kept = modelName === this.name ? keptOf(response) : null;
+    if (kept !== null) this.free(kept);
   }
 
   /** Inputs and outputs of its model. Rejects with a Fault while the worker does not answer. */
@@ -271,6 +292,7 @@ class ReplicaLink {
       this.#stream?.cancel(this.name, id);
       this.#stream?.forget(id);
     }
+    for (const done of [...this.#frees]) done();
     this.#stream = null;
     this.#connection.leave(this);
     const watch = this.#watch;

@@ -1,6 +1,7 @@
 /** A gateway's link to a worker's process, as far as batches need it: gRPC, or links of virtual time. */
 import type { ServiceError } from "@grpc/grpc-js";
 import type { HealthStatus, InferenceClient, InferStream } from "../protocol/client.ts";
+import type { ModelInferResponse } from "../protocol/messages.ts";
 
 /** Why a batch failed, or a stream ended. */
 export type LinkFailure = Pick<ServiceError, "code" | "details" | "message">;
@@ -22,6 +23,8 @@ export type BatchStream = Pick<
 interface StreamListener {
   /** The worker has accepted the stream. */
   opened(): void;
+  /** An answer came that was forgotten, or came before. */
+  unclaimed(response: ModelInferResponse): void;
   /** Called once, unless `close` came first. Then what has no answer gets the failure. */
   ended(failure: LinkFailure): void;
 }

@@ -1,4 +1,5 @@
 /** A gateway's connection to one worker: its channel, and the stream of batches that all replicas on it share. */
+import type { ModelInferResponse } from "../protocol/messages.ts";
 import type { Clock } from "../time/clock.ts";
 import type { BatchStream, WorkerChannel } from "./worker-channel.ts";
 
@@ -10,6 +11,8 @@ const CONNECTING_TICKS = 3;
 interface ConnectedLink {
   /** The worker's stream of batches has opened. */
   opened(): void;
+  /** The worker has answered what nobody waits for; perhaps another link's. */
+  unclaimed(response: ModelInferResponse): void;
   /** No answer will come for anything sent on it. */
   ended(reason: string): void;
   /** The connection is replaced. */
@@ -52,6 +55,9 @@ export class WorkerConnection {
     this.#stream ??= this.#client.openStream({
       opened: () => {
         for (const link of [...this.#links]) link.opened();
+      },
+      unclaimed: (response) => {
+        for (const link of this.#links) link.unclaimed(response);
       },
       ended: ({ details, message }) => {
         this.#stream = null;
