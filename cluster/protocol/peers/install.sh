@@ -6,7 +6,7 @@ dir=$1
 mkdir -p "$dir"
 
 python3 -m venv "$dir/venv" &&
-  "$dir/venv/bin/pip" install -q "tritonclient[grpc,http]" schemathesis prometheus_client ||
+  "$dir/venv/bin/pip" install -q "tritonclient[grpc,http]" schemathesis==4.32.5 prometheus_client ||
   echo "clients: no tritonclient, no schemathesis, no prometheus_client"
 
 "$dir/venv/bin/pip" install -q pandas pyarrow duckdb altair requests ||
