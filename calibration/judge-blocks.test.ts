@@ -207,7 +207,7 @@ describe("a stored profile", () => {
 interface Errors {
   readonly stored?: number;
   readonly simulator?: number;
-  /** Of the prediction from the blocks' own times; the simulator's, unless given. */
+  /** The prediction from the blocks' own times has this error; by default, the simulator's. */
   readonly waits?: number;
   readonly service?: number;
   /** The stored slow-down adds this share to the prediction. */

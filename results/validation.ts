@@ -101,7 +101,7 @@ export interface BlockJudgement {
   readonly verdict: Verdict;
   /** Of the prediction from the models' times between the blocks: the simulator's own error. */
   readonly simulatorError: ByMetric<ErrorInterval>;
-  /** Of the mean latency predicted from the times of service in the blocks themselves; absent in older documents. */
+  /** The error of a mean latency that knows the times of service in the blocks themselves; older documents lack it. */
   readonly waitsError?: ErrorInterval;
   readonly models: Readonly<Record<string, ModelJudgement>>;
   /** Absent where fewer than three brackets measured it. */

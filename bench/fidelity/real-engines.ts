@@ -104,7 +104,7 @@ const replayed = (meanMs: number, cv: number) => ({
   service: { distribution: "lognormal", meanMs, cv },
 });
 
-/** Of another pipeline on the engine of `burst`. */
+/** Another pipeline sends its long prompts to the engine of `burst`. */
 const LONG = { write: { ...WRITE, tokens: { prompt: 200, output: 4, ...CUT } } };
 
 function engineScenario({ name: title, seed, pipeline, policy }: EngineCase) {

@@ -26,7 +26,7 @@ export interface Outcome {
   readonly ownError: ByMetric<number>;
   /** Time of a real engine's iterations over that of the profile, and errors from the profile alone. */
   readonly iterations?: NonNullable<ValidationResult["iterations"]>;
-  /** Of the mean latency, predicted from the times of service in the blocks themselves. */
+  /** The error of a mean latency that knows the times of service in the blocks themselves. */
   readonly waitsError?: number;
   readonly attainment?: { readonly predicted: number; readonly measured: number };
   readonly culprit?: string;

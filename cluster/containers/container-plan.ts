@@ -69,7 +69,7 @@ export interface ContainerPlan {
   readonly notes: readonly string[];
 }
 
-/** Of language models that a worker would run itself; a server elsewhere needs nothing in the image. */
+/** A worker would run these language models itself; a server elsewhere needs nothing in the image. */
 function* missingEngines({ models }: ScenarioDocument): Issues {
   for (const [name, { tokens }] of Object.entries(models)) {
     if (tokens?.llama === undefined) continue;

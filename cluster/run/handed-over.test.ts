@@ -55,6 +55,6 @@ test("nothing is kept for a request that has ended, nor of a place that is lost"
   handedOver.served(batch(READ, 1), keeps(5), true);
   handedOver.lost(1);
   expect(handedOver.taken(batch(WRITE, 2))).toBeNull();
-  // What came with its answer is freed as the place comes again.
+  // The gateway frees it when the place comes again.
   expect([handedOver.joined(1), handedOver.joined(2)]).toEqual([[free(1, null)], []]);
 });

@@ -10,7 +10,7 @@ import { WorkerConnection } from "./worker-connection.ts";
 
 const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 1000;
-/** What an engine is to free is told again when it was not answered for so long. */
+/** The gateway asks an engine again to free a sequence when it has not answered for so long. */
 const FREE_AGAIN_MS = 2000;
 
 /** `failure`: why a batch failed on a replica that is up. */
@@ -56,7 +56,7 @@ class ReplicaLink {
   #batch: SentBatch | null = null;
   /** Callbacks of commands that wait for an answer. */
   readonly #commands = new Set<(isDone: boolean) => void>();
-  /** Of what engines are to free and have not answered yet. */
+  /** Each ends the wait for one sequence that the engine has not said to have freed. */
   readonly #frees = new Set<() => void>();
   /** Of the alarm that rings when the batch is late. */
   #stopLimit: () => void = () => undefined;
@@ -128,7 +128,7 @@ class ReplicaLink {
     });
   }
 
-  /** Nobody needs the sequence that its engine keeps by this number; null: any of its own jobs. */
+  /** Has its engine give up the sequence that it keeps by this number, or with null all that it keeps for this replica. */
   free(kept: number | null): void {
     const stream = this.#stream;
     if (stream === null) return;

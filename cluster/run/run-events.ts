@@ -97,7 +97,7 @@ export type Command =
   | { readonly kind: "give-up"; readonly replica: number }
   /** Stop the replica's batch; it gets no answer. */
   | { readonly kind: "stop"; readonly replica: number }
-  /** Free the sequence that the replica's engine keeps by this number; null: any of the replica's jobs. */
+  /** Free the sequence that the replica's engine keeps by this number, or with null all that it keeps for the replica. */
   | { readonly kind: "free"; readonly replica: number; readonly kept: number | null }
   /** Send the event at `atUs`, in place of the timer's or the replica's earlier one; Infinity: not any more. */
   | { readonly kind: "wake"; readonly timer: number; readonly atUs: number }

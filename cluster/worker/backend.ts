@@ -82,7 +82,7 @@ export interface Backend {
   readonly cost: LoadCost;
   /** A language model tells of its tokens, but the last, as they are made. */
   run(batch: Batch, told: (part: WrittenPart) => void): Promise<BatchResult>;
-  /** Nobody needs the sequence that its engine keeps by this number; null: any of its own jobs. */
+  /** Has the engine give up the sequence that it keeps by this number, or with null all that it keeps for this place. */
   free?(kept: number | null): void;
   /** Ends the running batch at once, whose `run` then rejects; absent: it runs to its end. */
   stop?(): void;

@@ -152,7 +152,7 @@ function begunElsewhere({ upstreamTensors }: Job) {
 
 class LlamaRun {
   readonly #model: LlamaModel;
-  /** Of files that keys and values go through: llama.cpp has no other form of them. */
+  /** Keys and values go through files in it, since llama.cpp gives them out in no other form. */
   readonly #folder: string;
   readonly #free: LlamaSlice[];
   readonly #numbers: ReadonlyMap<LlamaSlice, number>;
