@@ -7,6 +7,7 @@ import { temporaryFolder } from "../checks/support/temporary-folder.test-support
 import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { withEndpoint } from "../cluster/load/http-endpoint.test-support.ts";
 import type { LoadReport } from "../cluster/load/load-report.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import type { LoadMeasurement } from "../library/index.ts";
 import { rangeOf, searched, searchText, thresholdOf } from "./load-search.ts";
 import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
@@ -59,6 +60,40 @@ describe("tandem load", () => {
     ]) {
       expect(report.command).toMatch(part);
     }
+  });
+
+  it("sends a gateway's language model texts of the scenario's lengths", async () => {
+    const tokens = { prompt: { distribution: "exponential", mean: 30 }, output: 7, most: 500 };
+    const writes = {
+      ...SCENARIO,
+      pipelines: { p: { tasks: { t: { model: "m", tokens } } } },
+      models: { m: { tokens: { steps: { prefill: [1, 0, 0], decode: [1, 0, 0] } } } },
+      workload: { arrivals: "poisson", ratePerS: 100, requests: 20 },
+    };
+    const metadata = {
+      ...{ name: "p", versions: ["1"], platform: "tandem_pipeline", outputs: [] },
+      inputs: [{ name: "payload", datatype: "BYTES", shape: [-1] }],
+    };
+    const bodies: { inputs: { data: string[] }[]; parameters: unknown }[] = [];
+    await withScenario(writes, (file) =>
+      withEndpoint(
+        ({ method }, response, body) => {
+          if (method === "POST") bodies.push(JSON.parse(body.toString()));
+          response.end(JSON.stringify(metadata));
+        },
+        (url) => load(file, "--url", new URL(url).origin),
+      ),
+    );
+    const texts = bodies.map(({ inputs: [{ data }] }) => data[0]);
+    expect(new Set(texts).size).toBe(20);
+    const lengths = texts.map((text) => text.split(" ").length);
+    const mean = sumOf(lengths) / lengths.length;
+    // Of 20 drawn lengths, five standard deviations.
+    expect(Math.abs(mean - 30)).toBeLessThan(34);
+    expect(new Set(lengths).size).toBeGreaterThan(5);
+    expect(bodies.map(({ parameters }) => parameters)).toEqual(
+      new Array(20).fill({ max_tokens: 7 }),
+    );
   });
 
   const kept = temporaryFolder("load");

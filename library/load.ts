@@ -1,4 +1,5 @@
 /** `load`: a workload sent to any endpoint, measured from the client's side. */
+import { drawnPrompts } from "../cluster/load/drawn-prompts.ts";
 import { type LoadReport, loadReport } from "../cluster/load/load-report.ts";
 import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
@@ -6,6 +7,7 @@ import { inDigits, LOAD_BOUNDS } from "../cluster/load/specification.ts";
 import { type ClientAccess, gatewayClientAccess } from "../cluster/security/client-access.ts";
 import { expectedRequests, knownRequests } from "../engine/arrivals/arrival-source.ts";
 import { Fault, type Issue } from "../engine/basics/fault.ts";
+import type { System } from "../engine/system/system.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
 import { issueAt, placed } from "../scenario/reading/issues.ts";
@@ -96,7 +98,8 @@ async function send(loaded: LoadedScenario, sending: Watch & Values<typeof LOAD>
   const { document } = loaded;
   const { workload, run } = document;
   const seed = replicationSeed(run.seed, 0);
-  const pipelines = pipelinesOf(sending, loaded);
+  const system = compileSystem(document, loaded);
+  const pipelines = pipelinesOf(sending, system);
   const { inputs, body, contentType, method, streamed, onProgress, signal } = sending;
   const target = await prepareTarget({
     url: sending.url,
@@ -104,6 +107,7 @@ async function send(loaded: LoadedScenario, sending: Watch & Values<typeof LOAD>
     // Loads what decodes and draws pictures: only where some are sent.
     images: async () =>
       (await import("../calibration/contents.ts")).picturesFor(document, sending.images),
+    prompts: (name) => (sending.images === undefined ? drawnPrompts(system, name, seed) : null),
     connections: sending.connections,
     access: accessOf(sending),
     seed,
@@ -137,9 +141,8 @@ function counting(workload: WorkloadDocument): (ended: number) => Progress {
 }
 
 /** The scenario's pipelines, or the one model that was named. */
-function pipelinesOf({ model }: LoadOptions, loaded: LoadedScenario) {
+function pipelinesOf({ model }: LoadOptions, { pipelines }: System) {
   if (model !== undefined) return [{ name: model, share: 1 }];
-  const { pipelines } = compileSystem(loaded.document, loaded);
   return pipelines.map(({ name, share }) => ({ name, share }));
 }
 

@@ -8,7 +8,7 @@ import { NO_ACCESS } from "../security/client-access.ts";
 import { type LoadOptions, runLoad } from "./run-load.ts";
 import type { LoadResult } from "./specification.ts";
 
-export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+export type Handler = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void;
 
 /** Serves while `use` runs. */
 export async function withEndpoint<T>(
@@ -16,8 +16,9 @@ export async function withEndpoint<T>(
   use: (url: string) => Promise<T>,
 ): Promise<T> {
   const server = createServer((request, response) => {
-    request.resume();
-    request.on("end", () => handler(request, response));
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => handler(request, response, Buffer.concat(parts)));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {

@@ -101,6 +101,21 @@ describe("loadReport", () => {
     expect(loadReportText(report)).toContain("refused within p50 2.00 ms, p99 4.00 ms");
   });
 
+  it("says when tokens came, of requests after the warm-up that made some", () => {
+    const given = {
+      ...result([0, 0, 0, 0], 5000),
+      intendedUs: Float64Array.of(0, 1e6, 2e6, 3e6),
+      ttftUs: Float64Array.of(90_000, 2000, 4000, Number.NaN),
+      tpotUs: Float64Array.of(90_000, 0, 1000, Number.NaN),
+    };
+    const report = reportOf(given);
+    expect(report.tokens).toEqual({ ttftMeanMs: 3, ttftP99Ms: 4, tpotMeanMs: 1, tpotP99Ms: 1 });
+    expect(loadReportText(report)).toContain(
+      "to the first token, mean 3.00 ms, p99 4.00 ms; each further one, mean 1.00 ms, p99 1.00 ms",
+    );
+    expect(reportOf(result([0], 5000)).tokens).toBeNull();
+  });
+
   it("says nothing of refusals where there are none", () => {
     const report = reportOf(result([0], 5000));
     expect(report.refusals).toBeNull();

@@ -32,6 +32,13 @@ export interface LoadReport {
   readonly latencyMaxMs: number | null;
   /** Those with at least five requests above them, and the maximum. */
   readonly percentiles: readonly { readonly percentile: number; readonly latencyMs: number }[];
+  /** Of language models that write last, as the gateway saw their tokens; null without any, and over REST. */
+  readonly tokens: {
+    readonly ttftMeanMs: number;
+    readonly ttftP99Ms: number | null;
+    readonly tpotMeanMs: number | null;
+    readonly tpotP99Ms: number | null;
+  } | null;
   /** From due to refused, the answers' way included; null where none was refused. */
   readonly refusals: { readonly p50Ms: number; readonly p99Ms: number } | null;
   /** From due to sent. */
@@ -92,6 +99,7 @@ export function loadReport(
     latencyP99Ms: at(99),
     latencyMaxMs: at(100),
     percentiles,
+    tokens: tokensOf(result, warmupUs, timeScale),
     refusals: refusals.count === 0 ? null : { p50Ms: refusedP50Ms, p99Ms: refusedP99Ms },
     lateness: { p50Ms: lateMs(0.5), p99Ms: lateMs(0.99), maxMs: lateMs(1) },
     ...mlperfOf(result, workload, latencies, durationS),
@@ -102,6 +110,22 @@ export function loadReport(
     verdict: health.healthy ? "fit" : "refused",
     startedAt: result.startedAt,
   };
+}
+
+function tokensOf(
+  { intendedUs, ttftUs, tpotUs }: LoadResult,
+  warmupUs: number,
+  timeScale: number,
+): LoadReport["tokens"] {
+  const meanAndP99 = (times: Float64Array): readonly [number | null, number | null] => {
+    const us = times.filter((one, i) => intendedUs[i] >= warmupUs && one > 0);
+    if (us.length === 0) return [null, null];
+    return [(meanOf(us) * timeScale) / 1000, (selectQuantile(us, 0.99) * timeScale) / 1000];
+  };
+  const [ttftMeanMs, ttftP99Ms] = meanAndP99(ttftUs);
+  // An answer of one token has no time of further ones.
+  const [tpotMeanMs, tpotP99Ms] = meanAndP99(tpotUs);
+  return ttftMeanMs === null ? null : { ttftMeanMs, ttftP99Ms, tpotMeanMs, tpotP99Ms };
 }
 
 function hasEnough(percentile: number, count: number): boolean {
@@ -176,7 +200,7 @@ function rulesText(rules: MlperfRules | null): readonly string[] {
 
 /** The report on a terminal. */
 export function loadReportText(report: LoadReport): string {
-  const { requests, outcomes, statuses, refusals, health } = report;
+  const { requests, outcomes, statuses, tokens, refusals, health } = report;
   const ms = (value: number | null): string => (value === null ? "—" : `${value.toFixed(2)} ms`);
   const listed = (counts: Readonly<Record<string, number>>): string =>
     Object.entries(counts)
@@ -203,6 +227,12 @@ export function loadReportText(report: LoadReport): string {
     `${report.throughputPerS.toFixed(1)} completed a second over ${report.durationS.toFixed(1)} s`,
     `latency from the intended arrival, mean ${ms(report.latencyMeanMs)}`,
     ...percentiles,
+    ...(tokens === null
+      ? []
+      : [
+          `to the first token, mean ${ms(tokens.ttftMeanMs)}, p99 ${ms(tokens.ttftP99Ms)}; ` +
+            `each further one, mean ${ms(tokens.tpotMeanMs)}, p99 ${ms(tokens.tpotP99Ms)}`,
+        ]),
     ...(mlperf.length === 0 ? [] : [`MLPerf: ${mlperf.join(", ")}`]),
     ...rulesText(report.mlperfRules),
     `load generator: sent late by p50 ${ms(p50Ms)}, p99 ${ms(p99Ms)}, max ${ms(maxMs)}; ` +

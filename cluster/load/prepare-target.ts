@@ -9,11 +9,13 @@ import { Fault } from "../../engine/basics/fault.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { GATEWAY_NAME, type ModelMetadata, tandemForm } from "../protocol/hosted-models.ts";
 import { type ClientAccess, getJson } from "../security/client-access.ts";
+import type { DrawnPrompt } from "./drawn-prompts.ts";
 import type { TargetSpecification } from "./specification.ts";
 import {
   type DataTensor,
   fileBytes,
   payloadRequest,
+  promptRequest,
   randomTensors,
   rawRequest,
   requestsOfFile,
@@ -24,6 +26,8 @@ export interface TargetOptions {
   readonly models: readonly string[];
   /** Encoded images, called only for a model that takes payloads. */
   readonly images: () => Promise<readonly Uint8Array[]>;
+  /** Texts for a pipeline of a Tandem gateway that has a language model; null: it has none. */
+  readonly prompts?: (model: string) => readonly DrawnPrompt[] | null;
   /** File with tensors in the protocol's JSON. */
   readonly inputs?: string;
   /** File for the body of requests to a plain address. */
@@ -88,7 +92,11 @@ async function grpcTarget(
   try {
     const isOurs = (await client.serverMetadata()).name === GATEWAY_NAME;
     const metadata = (model: string) => client.modelMetadata({ name: model });
-    const requests = await contentsFor(options, metadata, payloadRequest, rawRequest);
+    const requests = await contentsFor(options, metadata, {
+      picture: payloadRequest,
+      tensors: rawRequest,
+      prompt: promptRequest,
+    });
     return { kind: "grpc", address, streamed: options.streamed ?? isOurs, requests, access };
   } finally {
     client.close();
@@ -98,12 +106,19 @@ async function grpcTarget(
 async function restTarget(options: TargetOptions): Promise<TargetSpecification> {
   const { url, models, connections } = options;
   const access = accessOver(url.startsWith("https"), options.access);
-  const contents = await contentsFor(
-    options,
-    (model) => restModel(url, model, access),
-    (picture) => ({ type: "application/octet-stream", body: picture }),
-    (inputs) => ({ type: "application/json", body: Buffer.from(JSON.stringify({ inputs })) }),
-  );
+  const json = (body: object) => ({
+    type: "application/json",
+    body: Buffer.from(JSON.stringify(body)),
+  });
+  const contents = await contentsFor(options, (model) => restModel(url, model, access), {
+    picture: (picture) => ({ type: "application/octet-stream", body: picture }),
+    tensors: (inputs) => json({ inputs }),
+    prompt: ({ text, maxTokens }) =>
+      json({
+        inputs: [{ name: "payload", datatype: "BYTES", shape: [1], data: [text] }],
+        parameters: { max_tokens: maxTokens },
+      }),
+  });
   const endpoints = contents.map((own, i) => ({
     url: `${modelPath(url, models[i])}/infer`,
     headers: { "content-type": own[0].type },
@@ -148,25 +163,37 @@ function accessOver(isTls: boolean, { tls, token }: ClientAccess): ClientAccess 
   return { tls: isTls ? (tls ?? { ca: null, pair: null, server: null }) : null, token };
 }
 
-/** By model: the given tensors; pictures for a Tandem pipeline that takes payloads; else random tensors. */
+/** What a target sends, from what is drawn or given. */
+interface Forms<Content> {
+  readonly picture: (picture: Uint8Array) => Content;
+  readonly tensors: (tensors: readonly DataTensor[]) => Content;
+  readonly prompt: (prompt: DrawnPrompt) => Content;
+}
+
+/**
+ * By model: the given tensors; for a Tandem pipeline that takes payloads, prompts where it has a language model and else
+ * pictures; else random tensors.
+ */
 async function contentsFor<Content>(
-  { inputs: file, images, models, seed }: TargetOptions,
+  { inputs: file, images, prompts = () => null, models, seed }: TargetOptions,
   metadata: (model: string) => Promise<ModelMetadata>,
-  ofPicture: (picture: Uint8Array) => Content,
-  ofTensors: (tensors: readonly DataTensor[]) => Content,
+  forms: Forms<Content>,
 ): Promise<readonly (readonly Content[])[]> {
   if (file !== undefined) {
-    const given = requestsOfFile(file).map(ofTensors);
+    const given = requestsOfFile(file).map(forms.tensors);
     return models.map(() => given);
   }
   const contents: (readonly Content[])[] = [];
   let pictures: readonly Content[] | null = null;
   for (const model of models) {
     const found = await metadata(model);
-    if (tandemForm(found) === "gateway") {
-      pictures ??= (await images()).map(ofPicture);
+    const isOurs = tandemForm(found) === "gateway";
+    const texts = isOurs ? prompts(model) : null;
+    if (texts !== null) contents.push(texts.map(forms.prompt));
+    else if (isOurs) {
+      pictures ??= (await images()).map(forms.picture);
       contents.push(pictures);
-    } else contents.push([ofTensors(randomTensors(found.inputs, seed))]);
+    } else contents.push([forms.tensors(randomTensors(found.inputs, seed))]);
   }
   return contents;
 }

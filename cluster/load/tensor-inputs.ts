@@ -12,6 +12,7 @@ import {
   encodeNumbers,
   type NumericElements,
 } from "../protocol/tensors.ts";
+import type { DrawnPrompt } from "./drawn-prompts.ts";
 
 /** As in the protocol's JSON; the data are flat, row-major. */
 export interface DataTensor {
@@ -110,6 +111,12 @@ export function randomTensors(inputs: readonly TensorMetadata[], seed: string): 
 export function payloadRequest(payload: Uint8Array): RequestContents {
   const { tensor, raw } = bytesTensor("payload", [payload]);
   return { inputs: [tensor], rawInputContents: [raw] };
+}
+
+/** A request of a pipeline that writes. */
+export function promptRequest({ text, maxTokens }: DrawnPrompt): RequestContents {
+  const parameters = { max_tokens: { int64Param: maxTokens } };
+  return { parameters, ...payloadRequest(Buffer.from(text)) };
 }
 
 /** A gRPC request of the tensors. */

@@ -5,14 +5,14 @@
 import { PassThrough } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { FAULTS, Fault } from "../../engine/basics/fault.ts";
+import { Fault } from "../../engine/basics/fault.ts";
 import { callPipeline } from "../front/pipeline-call.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
-import { payloadRequest } from "../load/tensor-inputs.ts";
+import { promptRequest } from "../load/tensor-inputs.ts";
 import type { ModelInferRequest, ModelInferResponse, WrittenPart } from "../protocol/messages.ts";
 import { LIMITS } from "../security/limits.ts";
 import { parseJson, readBody } from "./bodies.ts";
-import { type App, contentOf, describer, onGone } from "./route.ts";
+import { type App, contentOf, describer, onGone, openAiError, sendError } from "./route.ts";
 
 /** Unset or this: an engine makes the most probable token of one answer. */
 const only = <T extends string | number | boolean>(value: T) =>
@@ -91,7 +91,10 @@ export function addCompletionRoutes(app: App, models: PipelineModels): void {
   });
   app.post(
     "/v1/completions",
-    describe("complete", "Have a pipeline write", answers, { body: bodySchema }),
+    {
+      ...describe("complete", "Have a pipeline write", answers, { body: bodySchema }),
+      errorHandler: (error, request, reply) => sendError(error, request, reply, openAiError),
+    },
     (request, reply) => {
       const { model } = request.body;
       if (names.includes(model)) return complete(models, request.body, request.id, reply);
@@ -122,8 +125,7 @@ class Completion {
   get message(): ModelInferRequest {
     const { model, prompt } = this.#body;
     const text = typeof prompt === "string" ? prompt : prompt[0];
-    const parameters = { max_tokens: { int64Param: this.maxTokens } };
-    return { modelName: model, parameters, ...payloadRequest(Buffer.from(text)) };
+    return { modelName: model, ...promptRequest({ text, maxTokens: this.maxTokens }) };
   }
 
   part(text: string, finish: "stop" | "length" | null, usage?: Usage): object {
@@ -204,7 +206,7 @@ function streamed(
   let cancel = (): void => undefined;
   try {
     cancel = callPipeline(models, call, (error, response) => {
-      if (response === null) send(errorText(error as Fault));
+      if (response === null) send(JSON.stringify(openAiError(error)));
       else {
         const usage = usageOf(response);
         send(JSON.stringify(completion.part(text, completion.finish(usage))));
@@ -223,10 +225,4 @@ function streamed(
     cancel();
   });
   return reply.type("text/event-stream").header("cache-control", "no-cache").send(events);
-}
-
-/** In the form that OpenAI's clients raise. */
-function errorText({ message, code }: Fault): string {
-  const type = FAULTS[code].http < 500 ? "invalid_request_error" : "server_error";
-  return JSON.stringify({ error: { message, type, code } });
 }

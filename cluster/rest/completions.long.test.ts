@@ -39,7 +39,12 @@ async function ask(body: object): Promise<{ readonly status: number; readonly te
 test("only pipelines whose one language model writes last are there", async () => {
   const models = await (await fetch(`${deployment.gateway.http}/v1/models`)).json();
   expect(models).toMatchObject({ object: "list", data: [{ id: "answer" }] });
-  expect((await ask({ model: "look", prompt: "x" })).text).toContain("has not one language model");
+  const { text } = await ask({ model: "look", prompt: "x" });
+  expect(JSON.parse(text).error).toEqual({
+    message: "pipeline look has not one language model that writes last; those that do: answer",
+    type: "invalid_request_error",
+    code: "invalid-input",
+  });
   expect((await ask({ model: "boats", prompt: "x" })).status).toBe(404);
 });
 
@@ -73,7 +78,8 @@ test("what the engine does not do is refused, not left out", async () => {
   ]) {
     const { status, text } = await ask({ model: "answer", prompt: "x", ...wrong });
     expect(status, text).toBe(400);
-    expect(text).toContain(Object.keys(wrong)[0]);
+    // OpenAI's clients show nothing but this.
+    expect(JSON.parse(text).error.message).toContain(Object.keys(wrong)[0]);
   }
 });
 

@@ -112,8 +112,10 @@ export const validatorCompiler: FastifySchemaCompiler<unknown> = ({
 
 const errorSchema = z
   .strictObject({
-    error: z.string().describe("what went wrong"),
-    code: z.enum([...Object.keys(FAULTS), "method-not-allowed", "internal"]),
+    error: z
+      .union([z.string(), z.looseObject({ message: z.string() })])
+      .describe("what went wrong; an object where OpenAI's clients ask"),
+    code: z.enum([...Object.keys(FAULTS), "method-not-allowed", "internal"]).optional(),
     hint: z.string().optional().describe("what to do about it"),
     issues: z
       .array(z.looseObject({ path: z.string(), message: z.string() }))
@@ -249,7 +251,7 @@ function asFault(error: unknown): Fault | null {
   return statusCode >= 500 ? null : new Fault(CODES[statusCode] ?? "invalid-input", message);
 }
 
-function errorBody(error: unknown): object {
+function errorBody(error: unknown) {
   const { code = "internal", hint, issues = [] } = asFault(error) ?? {};
   const message = error instanceof Error ? error.message : String(error);
   return {
@@ -260,14 +262,28 @@ function errorBody(error: unknown): object {
   };
 }
 
-export function sendError(error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
+/** The same in the form whose message OpenAI's clients show. */
+export function openAiError(thrown: unknown): { readonly error: object } {
+  const { error, code, hint } = errorBody(thrown);
+  const fault = asFault(thrown);
+  const isCallers = fault !== null && FAULTS[fault.code].http < 500;
+  const message = hint === undefined ? error : `${error}; ${hint}`;
+  return { error: { message, type: isCallers ? "invalid_request_error" : "server_error", code } };
+}
+
+export function sendError(
+  error: unknown,
+  _request: FastifyRequest,
+  reply: FastifyReply,
+  bodyOf: (error: unknown) => object = errorBody,
+): void {
   const { code = null, retryAfterMs } = asFault(error) ?? {};
   const status = code === null ? 500 : FAULTS[code].http;
   if (status === 429 || retryAfterMs !== undefined) {
     reply.header("retry-after", retryAfterS(retryAfterMs ?? 0));
   }
   if (status === 401) reply.header("www-authenticate", 'Bearer realm="tandem"');
-  reply.code(status).send(errorBody(error));
+  reply.code(status).send(bodyOf(error));
 }
 
 /** 405 where the path has other methods, else 404. */

@@ -1,5 +1,5 @@
 /** Requests to send: when they come, as the page's form says and a scenario writes it, and their pictures. */
-import { type Client, parsedJson, type Scene } from "../shared/client.ts";
+import { type Client, type Deployed, parsedJson, type Scene } from "../shared/client.ts";
 import { useUrlState } from "../shared/store.ts";
 
 export const SHAPES = [
@@ -98,13 +98,14 @@ export function requestsOf({ shape, n, ratePerS, toRatePerS, durationS }: Load):
   return shape === "ramp" ? ((ratePerS + toRatePerS) / 2) * durationS : null;
 }
 
-/** A picture to send. */
+/** A picture or a text to send. */
 export interface Picture {
+  /** A text is its own. */
   readonly name: string;
   /** In base64, as it is sent. */
   readonly data: string;
-  /** An address that an image element takes. */
-  readonly source: string;
+  /** An address that an image element takes; null for a text. */
+  readonly source: string | null;
   readonly truth: Pick<Scene, "car" | "plate"> | null;
 }
 
@@ -121,6 +122,20 @@ export async function drawnScenes(client: Client): Promise<Picture[]> {
     source: `data:image/png;base64,${png}`,
     truth: { car, plate },
   }));
+}
+
+/** By its id in the form: what the models of a deployment's pipeline usually read. */
+export function usualContents(
+  deployed: Deployed | null,
+  model: string,
+): "none" | "text" | "scenes" {
+  if (deployed === null) return "none";
+  const tasks = Object.values(deployed.document.pipelines[model]?.tasks ?? {});
+  return tasks.some(({ tokens }) => tokens !== undefined) ? "text" : "scenes";
+}
+
+export function textToSend(text: string): Picture {
+  return { name: text, data: base64(new TextEncoder().encode(text)), source: null, truth: null };
 }
 
 /** Rejects with an Error for files that are too large or too many. */

@@ -170,7 +170,7 @@ function AnswerTable({ rows: some }: { readonly rows: readonly Row[] }) {
     <div className="scroll tall">
       <table>
         <Head
-          columns={["Request", "Response time", "Picture", "Answer", "True"]}
+          columns={["Request", "Response time", "Sent", "Answer", "True"]}
           numeric={["Response time"]}
           hidden="Details"
         />
@@ -182,7 +182,7 @@ function AnswerTable({ rows: some }: { readonly rows: readonly Row[] }) {
               <tr key={request} data-testid="answer">
                 <th scope="row">{request + 1}</th>
                 <td className="numeric">{milliseconds(latencyMs)}</td>
-                <td>
+                <td className={picture?.source === null ? "wrap" : ""}>
                   {picture && <MarkedPicture picture={picture} boxes={found.boxes} isSmall />}
                 </td>
                 <td className={outcome === "completed" ? "wrap" : "wrap bad"}>
@@ -232,6 +232,7 @@ function MarkedPicture({ picture, boxes, isSmall = false }: MarkedPictureProps) 
   const { width, height } = size;
   const text = Math.max(12, Math.min(width, height) * TEXT_SHARE);
   const told = boxes.map((box) => box.text).join(", ");
+  if (picture.source === null) return picture.name;
   return (
     <span className={isSmall ? "marked small" : "marked"}>
       <img

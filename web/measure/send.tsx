@@ -16,7 +16,9 @@ import {
   requestsOf,
   SHAPES,
   type Shape,
+  textToSend,
   useLoad,
+  usualContents,
   type Workload,
   workloadOf,
 } from "./requests.ts";
@@ -24,6 +26,7 @@ import {
 const CONTENTS = [
   { id: "scenes", name: "Drawn street scenes", about: "the server's; it is known what they show" },
   { id: "files", name: "My pictures", about: "PNG, JPEG or WebP, sent in turn" },
+  { id: "text", name: "My text", about: "a prompt; the answer has 128 tokens at most" },
   { id: "none", name: "No picture", about: "random tensors, or an empty payload" },
 ];
 
@@ -34,6 +37,7 @@ interface SendProps {
 
 /** The form's state that is not in the address, and what its buttons do. */
 function useSending(measuring: Measuring, model: string, load: Load, contents: string) {
+  const [text, setText] = useUrlState("text", "Once upon a time");
   const { client, measures, deployed } = useConnection();
   const [files, setFiles] = useState<readonly Picture[]>([]);
   const [queue, setQueue] = useUrlState("queue", "bounded");
@@ -48,6 +52,7 @@ function useSending(measuring: Measuring, model: string, load: Load, contents: s
         throw new Error("the scenario's workload is a trace: `tandem load` sends it");
       }
       const pictures = contents === "scenes" ? await drawnScenes(client) : [];
+      if (contents === "text") pictures.push(textToSend(text));
       if (contents === "files") pictures.push(...files);
       if (contents === "files" && files.length === 0) throw new Error("pick pictures first");
       const send = async () => {
@@ -74,22 +79,24 @@ function useSending(measuring: Measuring, model: string, load: Load, contents: s
     }
   };
   const setOpenQueue = (isOpen: boolean): void => setQueue(isOpen ? "open" : "bounded");
-  return { files, isOpenQueue, setOpenQueue, problem, scenario, start, pick };
+  return { text, setText, files, isOpenQueue, setOpenQueue, problem, scenario, start, pick };
 }
 
 export function Send({ measuring, measured }: SendProps) {
   const { models, deployed, state } = useConnection();
   const [load, setLoad] = useLoad();
   const [model, setModel] = useUrlState("model", models[0] ?? "");
-  const [contents, setContents] = useUrlState("send", deployed === null ? "none" : "scenes");
+  const [contents, setContents] = useUrlState("send", usualContents(deployed, model));
   const sending = useSending(measuring, model, load, contents);
   const { files, isOpenQueue, setOpenQueue, problem, scenario, start, pick } = sending;
+  const { text, setText } = sending;
   const isRunning = measured.state === "running";
   const expected = requestsOf(load);
   return (
     <section className="card" aria-labelledby="send">
       <h2 id="send">Send requests</h2>
       <What {...{ models, model, setModel, contents, setContents }} />
+      {contents === "text" && <TextEntry label="Text" value={text} onChange={setText} />}
       {contents === "files" && <Files files={files} onPick={pick} />}
       <SelectEntry
         label="How"
@@ -233,7 +240,7 @@ function Files({ files, onPick }: FilesProps) {
       </FileTrigger>
       <div className="thumbs">
         {files.map(({ name, source }) => (
-          <img key={source} src={source} alt={name} className="thumb" />
+          <img key={source} src={source ?? ""} alt={name} className="thumb" />
         ))}
       </div>
     </DropZone>
