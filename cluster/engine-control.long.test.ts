@@ -1,6 +1,7 @@
 /** Engines are added, drained and started anew as one replica each, while their sequences make tokens. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
+import { stepProfileSchema } from "../scenario/schema/step-profile.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
 import { statusOf } from "./faults.test-support.ts";
@@ -15,18 +16,25 @@ const document = scenarioSchema.parse({
     answer: { tasks: { write: { model: "writer", tokens: { prompt: 20, output: 40 } } } },
   },
   models: {
-    writer: { tokens: { steps: { prefill: [5, 0, 0], decode: [5, 0, 0] }, maxSequences: 1 } },
+    writer: { tokens: { steps: "writer.json", maxSequences: 1 } },
   },
   cluster: { replicas: { write: 1 } },
   workload: { arrivals: "burst", requests: 1 },
 });
+
+const writer = stepProfileSchema.parse({
+  schema: "tandem/step-profile@1",
+  provenance: { kind: "imported", model: "writer", device: "", host: "", runtime: "", date: "" },
+  times: { prefill: [5, 0, 0], decode: [5, 0, 0] },
+});
+const inputs = { ...NO_INPUTS, stepProfiles: { "writer.json": writer } };
 
 let deployment: Deployment;
 let client: InferenceClient;
 let stream: InferStream;
 
 beforeAll(async () => {
-  const options = { document, inputs: NO_INPUTS, seed: "t", backend: "replay" as const };
+  const options = { document, inputs, seed: "t", backend: "replay" as const };
   deployment = await startDeployment({ ...options, spareReplicas: 1 });
   client = new InferenceClient(deployment.gateway.grpc);
   stream = client.openStream({ ended: () => undefined });
@@ -76,7 +84,8 @@ async function jobsOf(name: string): Promise<number> {
 test("a second engine takes requests, the first leaves after its own, and one starts anew", async () => {
   expect(await names()).toEqual(["write-1"]);
   const scenario = await (await fetch(`${deployment.gateway.http}/v1/scenario`)).json();
-  expect(scenario).toMatchObject({ room: { write: 2 } });
+  // A page simulates what it is told.
+  expect(scenario).toMatchObject({ room: { write: 2 }, stepProfiles: { "writer.json": writer } });
 
   const added = await control("POST", "", { task: "write" });
   expect(added).toMatchObject({ status: 201, value: { name: "write-2", state: "up" } });

@@ -235,6 +235,7 @@ const scenarioSchema = z
   .strictObject({
     document: z.looseObject({ name: z.string() }).describe("the scenario, with its defaults"),
     profiles: z.record(z.string(), z.unknown()).describe("measured times, by the path as written"),
+    stepProfiles: z.record(z.string(), z.unknown()).optional().describe("of language models"),
     overheadProfile: z.unknown().optional(),
     room: z.record(z.string(), z.int()).describe("how many replicas each task can have"),
   })
@@ -255,12 +256,12 @@ function addDescriptionRoutes(app: App, gateway: Gateway): void {
     describe("getScenario", "The deployment's scenario and measured times", scenarioSchema),
     () => {
       const { document, inputs } = gateway.specification;
-      const { profiles, overheadProfile } = inputs;
+      const { profiles, stepProfiles, overheadProfile } = inputs;
       const { pools } = gateway.system;
       const room = Object.fromEntries(
         pools.map(({ name, count, places }) => [name, count / places]),
       );
-      return { document, profiles, overheadProfile, room };
+      return { document, profiles, stepProfiles, overheadProfile, room };
     },
   );
 }

@@ -136,7 +136,8 @@ export interface ModelMetadata {
 }
 
 /** `GET /v1/scenario`. */
-export interface Deployed extends Pick<KeptScenario, "document" | "profiles" | "overheadProfile"> {
+export interface Deployed
+  extends Pick<KeptScenario, "document" | "profiles" | "stepProfiles" | "overheadProfile"> {
   /** How many replicas each task can have. */
   readonly room: Readonly<Record<string, number>>;
 }
