@@ -23,12 +23,8 @@ function distserveDecode(): IterationPolicy {
     name: "distserve-decode",
     plan(view) {
       for (const sequence of [...view.running]) {
-        while (
-          sequence.isRunning &&
-          !view.take(sequence, Math.min(view.due(sequence), view.tokensLeft))
-        ) {
-          view.preempt(view.running[view.running.length - 1]);
-        }
+        const take = () => view.take(sequence, Math.min(view.due(sequence), view.tokensLeft));
+        while (sequence.isRunning && !take()) view.preempt(view.running[view.running.length - 1]);
       }
       while (view.waiting.length > 0 && view.tokensLeft > 0) {
         const [next] = view.waiting;

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
@@ -10,13 +12,14 @@ import {
 } from "../../engine/tokens/token-engine.ts";
 import { DISTSERVE_DECODE } from "./distserve.ts";
 import { SARATHI } from "./sarathi.ts";
-import { byPriority, vllm } from "./vllm.ts";
+import { vllm } from "./vllm.ts";
+import { VLLM_PRIORITY } from "./vllm-priority.ts";
 import { VLLM_V0 } from "./vllm-v0.ts";
 import { VTC } from "./vtc.ts";
 
 const POLICIES: readonly IterationPolicy[] = [
   vllm(),
-  vllm(byPriority),
+  VLLM_PRIORITY.create(),
   VTC.create(),
   VLLM_V0.create(),
   SARATHI.create(),
@@ -181,7 +184,7 @@ test("with priorities the least urgent is preempted, else the last", () => {
   };
   const byOrder = endOf(vllm());
   expect(byOrder[0]).toBeLessThan(byOrder[2]);
-  const byUrgency = endOf(vllm(byPriority));
+  const byUrgency = endOf(VLLM_PRIORITY.create());
   expect(byUrgency[0]).toBeGreaterThan(byUrgency[1]);
 });
 
@@ -238,4 +241,13 @@ test("a sequence that nobody waits for leaves in the middle of an iteration", ()
   engine.add(newSequence(1, 10, 0));
   engine.remove(engine.waiting[0]);
   expect(engine.plan()).toEqual([]);
+});
+
+test("a policy is a file of at most 60 lines", () => {
+  const own = readdirSync(import.meta.dirname).filter((file) => !file.includes(".test."));
+  const long = own.filter((file) => {
+    const text = readFileSync(join(import.meta.dirname, file), "utf8");
+    return text.trimEnd().split("\n").length > 60;
+  });
+  expect(long).toEqual([]);
 });

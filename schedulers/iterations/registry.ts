@@ -4,7 +4,8 @@ import type { IterationPolicy } from "../../engine/tokens/token-engine.ts";
 import type { IterationDefinition } from "./definition.ts";
 import { DISTSERVE_DECODE, DISTSERVE_PREFILL } from "./distserve.ts";
 import { SARATHI } from "./sarathi.ts";
-import { VLLM, VLLM_PRIORITY } from "./vllm.ts";
+import { VLLM } from "./vllm.ts";
+import { VLLM_PRIORITY } from "./vllm-priority.ts";
 import { VLLM_V0 } from "./vllm-v0.ts";
 import { VTC } from "./vtc.ts";
 

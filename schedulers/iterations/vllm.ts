@@ -13,14 +13,6 @@ export const fcfs: Order = {
   last: ({ running }) => running[running.length - 1],
 };
 
-/** The most urgent, the earliest on equal terms; the least urgent, the latest on equal terms. */
-export const byPriority: Order = {
-  first: ({ waiting }) =>
-    waiting.reduce((best, one) => (one.priority > best.priority ? one : best)),
-  last: ({ running }) =>
-    running.reduce((worst, one) => (one.priority <= worst.priority ? one : worst)),
-};
-
 /**
  * A sequence is admitted where its whole prompt finds blocks, so that prompts in chunks do not preempt each other.
  * Source: vllm-project/vllm, v1/core/sched/scheduler.py, `schedule` (`scheduler_reserve_full_isl`, on by default).
@@ -60,15 +52,4 @@ export const VLLM: IterationDefinition = {
   source:
     "The source of vLLM (vllm-project/vllm), v1/core/sched/scheduler.py, with `scheduler_reserve_full_isl`, which is on by default.",
   create: () => vllm(),
-};
-
-export const VLLM_PRIORITY: IterationDefinition = {
-  ...VLLM,
-  name: "vllm-priority",
-  summary: "as vllm, the most urgent first, and the least urgent preempted",
-  idea: "As `vllm`, but of those that wait the one of the highest priority is next, and of those that run one of the lowest is preempted.",
-  reads: "Priorities of pipelines, and what `vllm` reads.",
-  failsWhen: "The urgent ones alone fill the engine: the others starve.",
-  source: "The same with `--scheduling-policy priority`.",
-  create: () => vllm(byPriority),
 };

@@ -9,9 +9,7 @@ const [PROMPT, MADE] = [1, 2];
 function vtc(): IterationPolicy {
   const counters = new Map<number, number>();
   const counter = ({ client }: Pick<Sequence, "client">): number => counters.get(client) ?? 0;
-  const charge = (sequence: Sequence, cost: number): void => {
-    counters.set(sequence.client, counter(sequence) + cost);
-  };
+  const charge = (one: Sequence, cost: number) => counters.set(one.client, counter(one) + cost);
   const admitted = new WeakSet<Sequence>();
   let queued: readonly number[] = [];
   let lastToLeave = 0;
