@@ -105,8 +105,13 @@ const COLUMNS: readonly Column[] = [
   { title: "p50", metric: "latencyP50Ms", show: milliseconds },
   { title: "p95", metric: "latencyP95Ms", show: milliseconds },
   { title: "p99", metric: "latencyP99Ms", show: milliseconds },
+  { title: "first token", metric: "ttftMeanMs", show: milliseconds },
+  { title: "each further token", metric: "tpotMeanMs", show: milliseconds },
   { title: "within SLO", metric: "sloAttainmentRatio", show: precisePercent },
   { title: "busy", metric: "utilizationRatio", show: precisePercent },
+  { title: "tokens / s", metric: "tokensPerS", show: figures },
+  { title: "blocks in use", metric: "kvUseRatio", show: precisePercent },
+  { title: "preempted", metric: "preemptionsPerRequest", show: figures, usual: 0 },
   { title: "dropped", metric: "dropRatio", show: precisePercent, usual: 0 },
   { title: "batch", metric: "batchSizeMean", show: figures, usual: 1 },
   { title: "cost / h", metric: "costPerHour", show: figures },
@@ -184,7 +189,7 @@ function usedColumns(results: readonly (PointResult | undefined)[]): readonly Co
 
 /** Whether a figure depends on how long an overloaded run was, and estimates nothing. */
 export function isOverloaded(result: PointResult | undefined, metric: string): boolean {
-  return result?.stability === "unstable" && /^(latency|sloAttainment)/.test(metric);
+  return result?.stability === "unstable" && /^(latency|ttft|sloAttainment)/.test(metric);
 }
 
 export function estimateOf(result: PointResult | undefined, metric: string): Estimate | undefined {
