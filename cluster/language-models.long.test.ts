@@ -171,7 +171,7 @@ test("a killed worker ends what has streamed, with its count, and what has not s
   expect(tokensOf(second)).toBe(40);
   expect(first.answers).toHaveLength(1);
   const [error] = first.answers as Error[];
-  expect(error.message).toMatch(/its worker was lost, after \d+ tokens? of the answer/);
+  expect(error.message).toMatch(/its worker was lost: .+, after \d+ tokens? of the answer/);
   expect(Number(/after (\d+)/.exec(error.message)?.[1])).toBe(tokensOf(first));
   expect(await isFree()).toBe(true);
 });

@@ -29,14 +29,20 @@ export function batchEnds({ budget, written, isLive }: Surroundings) {
       const error = new Fault("unavailable", message, { retryAfterMs: RETRY_AFTER_MS });
       return [[request, error] as const];
     });
-  /** A job that has streamed tokens does not start again; `reason` says why it was lost. */
-  const lost = (batch: StartedBatch, reason: string): Failures => {
-    const error = written?.failureOf(batch, reason) ?? null;
+  /** A job that has streamed tokens does not start again. */
+  const undone = (batch: StartedBatch, why: Fault): Failures => {
+    // The reason, should the dispatcher not try it again.
+    for (const request of batch.requests) request.error = why;
+    const error = written?.failureOf(batch, why.message) ?? null;
     return error === null ? spendRetries(batch) : [[batch.requests[0], error]];
   };
   return {
     /** With its replica. */
-    lost,
+    lost(batch: StartedBatch, reason?: string): Failures {
+      const message = "its worker was lost";
+      const all = reason === undefined ? message : `${message}: ${reason}`;
+      return undone(batch, new Fault("cluster-failure", all));
+    },
     /** Keeps the outputs with the requests. */
     served(
       batch: StartedBatch,
@@ -45,6 +51,8 @@ export function batchEnds({ budget, written, isLive }: Surroundings) {
       at: { readonly replica: string; readonly nowUs: number },
     ): Failures {
       budget.finished(batch.requests.length);
+      // What was lost before was done again.
+      for (const request of batch.requests) if (isLive(request)) request.error = null;
       return keepOutputs(batch, outputs, times, at);
     },
     /** On a replica that is up: another may run it, unless it fails `everywhere`, with that code. */
@@ -54,9 +62,7 @@ export function batchEnds({ budget, written, isLive }: Surroundings) {
         const awaited = batch.requests.filter((_, i) => !isImputed(batch, i));
         return awaited.map((request) => [request, error] as const);
       }
-      // The reason, should the dispatcher not try it again.
-      for (const request of batch.requests) request.error = error;
-      return lost(batch, message);
+      return undone(batch, error);
     },
   };
 }

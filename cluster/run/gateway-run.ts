@@ -201,8 +201,8 @@ export class GatewayRun {
     this.#turn({ kind: "drain", replica });
   }
 
-  lose(replica: number): void {
-    this.#turn({ kind: "lose", replica });
+  lose(replica: number, reason?: string): void {
+    this.#turn({ kind: "lose", replica, reason });
   }
 
   /** Null: as the scheduler says. */

@@ -343,7 +343,7 @@ export class Gateway {
     this.links.attach(replica, name, address, (up, reason) => {
       this.#operatorLog?.replicaChanged(replica, up, reason);
       if (up) this.run.join(replica);
-      else this.run.lose(replica);
+      else this.run.lose(replica, reason);
     });
   }
 

@@ -80,7 +80,9 @@ export type RunEvent =
       readonly which: (request: LiveRequest) => boolean;
       readonly error: Fault;
     }
-  | { readonly kind: "join" | "lose"; readonly replica: number }
+  | { readonly kind: "join"; readonly replica: number }
+  /** `reason` tells clients why; absent: nothing is known. */
+  | { readonly kind: "lose"; readonly replica: number; readonly reason?: string | undefined }
   /** An ordered replica is ready; it takes batches if its link is up. */
   | { readonly kind: "ready"; readonly replica: number; readonly isUp: boolean }
   /** Another scheduler: it routes, orders and batches all waiting jobs anew; none is lost. */

@@ -124,6 +124,17 @@ test("a lost replica's batch runs on another, and on a drained one nothing any m
   expect(given).toEqual([["send 0 to 0"], ["send 0 to 1"], [], ["completed 0"], ["send 1 to 0"]]);
 });
 
+test("a request whose replicas are lost one after another ends with the reason of the last", () => {
+  const { run, after, arrive } = turns();
+  let given = arrive(0);
+  for (let losses = 0; losses < 20 && !given.at(-1)?.startsWith("failed"); losses++) {
+    const replica = run.batchOn(0) === null ? 1 : 0;
+    given = after({ kind: "lose", replica, reason: "the endpoint fell silent" });
+    after({ kind: "join", replica });
+  }
+  expect(given).toEqual(["failed 0: its worker was lost: the endpoint fell silent"]);
+});
+
 test("where the budget of retries is spent a lost batch ends with an error", () => {
   const { after, arrive } = turns({ bounds: { retryTokens: 0 } });
   expect([arrive(0), after({ kind: "lose", replica: 0 })]).toEqual([

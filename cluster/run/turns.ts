@@ -186,7 +186,7 @@ export class Turns implements Driver {
         if (event.isUp) this.#join(event.replica, nowUs);
         break;
       case "lose":
-        this.#lose(event.replica, nowUs);
+        this.#lose(event, nowUs);
         break;
       case "reschedule":
         this.#replace(event.scheduler, nowUs);
@@ -264,11 +264,11 @@ export class Turns implements Driver {
     this.#dispatcher.join(replica, nowUs);
   }
 
-  #lose(replica: number, nowUs: number): void {
+  #lose({ replica, reason }: Extract<RunEvent, { kind: "lose" }>, nowUs: number): void {
     const batch = this.#batches.take(replica);
     if (batch !== null) {
       this.#parts.recording.sink.wasted(batch, "its replica was lost", nowUs);
-      this.#failAll(this.#ends.lost(batch, "its worker was lost"), nowUs);
+      this.#failAll(this.#ends.lost(batch, reason), nowUs);
     }
     this.#scaled.lost(replica, nowUs);
     this.#parts.handedOver.lost(replica);
