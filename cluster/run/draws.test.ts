@@ -180,3 +180,39 @@ test("request n has the lengths for language models that the simulator draws", (
   }
   expect(new Set(expected.map(({ output }) => output)).size).toBeGreaterThan(1);
 });
+
+test("what a real engine writes for a client decides a condition, and the draws for a numbered request", () => {
+  const tokens = { prompt: 5, output: 5 };
+  const writer = { tokens: { steps: { prefill: [1, 0, 0], decode: [1, 0, 0] } } };
+  const asking = compileSystem(
+    scenarioSchema.parse({
+      ...document,
+      pipelines: {
+        p: {
+          tasks: {
+            decide: { model: "small", tokens },
+            write: {
+              ...{ model: "large", after: ["decide"], tokens },
+              when: { contains: "ask", probability: 1 },
+            },
+          },
+        },
+      },
+      models: { small: writer, large: writer },
+      cluster: { replicas: { decide: 1, write: 1 } },
+    }),
+    NO_INPUTS,
+  );
+  const ran = { state: new Int32Array(2), stride: 2 } as never;
+  const holds = (index: number | null, text: string): boolean => {
+    const options = { system: asking, seed: "seed", triedAgain: false };
+    const draws = new RunDraws({ ...options, backend: "engines" });
+    draws.take({ index, pipeline: 0 }, 0);
+    const said = result(JSON.stringify({ labels: [], value: { text, tokens: 5 } }));
+    const own = { ...request(""), results: [said, null], index, slot: 0 };
+    return draws.holds(own as unknown as LiveRequest, 1, ran);
+  };
+  expect([holds(null, "better ask it"), holds(null, "it is 4"), holds(0, "it is 4")]).toEqual([
+    ...[true, false, true],
+  ]);
+});

@@ -171,7 +171,7 @@ export class RunDraws {
     return { tokens: Math.ceil(request.payload.length / 4), beginning: -1 };
   }
 
-  /** Real outputs decide a condition on labels; the draws decide all others. */
+  /** Real outputs decide a condition on labels, and texts of real engines for clients; the draws decide all others. */
   holds(request: LiveRequest, task: number, { state, stride }: RequestTable): boolean {
     const base = request.slot * stride;
     const { system, backend } = this.#options;
@@ -181,8 +181,15 @@ export class RunDraws {
       (cache) => state[base + cache] === JOB.ran && this.#isHit(request, cache),
     );
     if (skipped) return false;
+    const { tasks } = system.pipelines[request.pipeline];
+    if (whenContains !== null && backend === "engines" && request.index === null) {
+      const writers = predecessors.filter(
+        (p) => (tasks[p].tokens ?? tasks[p].continuation) !== null,
+      );
+      const texts = writers.map((p) => writtenIn(request.results[p]));
+      if (texts.length > 0) return texts.some((text) => text.includes(whenContains));
+    }
     if (!replays(backend) && whenContains !== null) {
-      const { tasks } = system.pipelines[request.pipeline];
       return predecessors.some((p) => {
         const { ensemble } = tasks[p];
         const answer = request.results[ensemble < 0 ? p : tasks.length + ensemble];
@@ -217,6 +224,12 @@ export class RunDraws {
       this.#cache.keep(request, task, keys[task], state, request.slot * stride);
     }
   }
+}
+
+/** What a language model has written; nothing where it did not run. */
+function writtenIn(result: TaskResult | null): string {
+  const { value } = JSON.parse(result?.text ?? "{}") as { value?: { text?: string } | null };
+  return value?.text ?? "";
 }
 
 type Content = number | string;
