@@ -4,7 +4,16 @@ import { workloadSchema } from "../../scenario/schema/workload.ts";
 import { catalogue } from "../../schedulers/catalogue.ts";
 import { quantile } from "../shared/format.ts";
 import { foundIn, hasOutputs, isTrue } from "./answer.ts";
-import { pictureFiles, requestsOf, SHAPES, USUAL, workloadOf } from "./requests.ts";
+import {
+  pictureFiles,
+  requestsOf,
+  SHAPES,
+  textToSend,
+  USUAL,
+  usualContents,
+  usualToSend,
+  workloadOf,
+} from "./requests.ts";
 import {
   chosenPolicies,
   documentOf,
@@ -139,4 +148,21 @@ test("the four cases are the report's; a quantile is a value that occurred", () 
   ]);
   expect(quantile([1, 2, 3, 4], 0.5)).toBe(2);
   expect(quantile([1, 2, 3, 4], 0.99)).toBe(4);
+});
+
+test("a language model gets a text, other models drawn scenes", async () => {
+  const pipelines = {
+    answer: { tasks: { retrieve: {}, write: { tokens: { prompt: 9, output: 9 } } } },
+    look: { tasks: { look: {} } },
+  };
+  const deployed = { document: { pipelines } } as never;
+  expect(["answer", "look"].map((model) => usualContents(deployed, model))).toEqual([
+    ...["text", "scenes"],
+  ]);
+  expect(usualContents(null, "answer")).toBe("none");
+  const client = { json: async () => ({ scenes: [] }) } as never;
+  const [{ name, source }] = await usualToSend(client, deployed, "answer");
+  expect([name, source]).toEqual(["Once upon a time", null]);
+  expect(await usualToSend(client, deployed, "look")).toEqual([]);
+  expect(Buffer.from(textToSend("Café").data, "base64").toString()).toBe("Café");
 });

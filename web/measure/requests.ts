@@ -134,6 +134,18 @@ export function usualContents(
   return tasks.some(({ tokens }) => tokens !== undefined) ? "text" : "scenes";
 }
 
+/** To send where nobody chose: a text for a language model, else pictures. */
+export async function usualToSend(
+  client: Client,
+  deployed: Deployed | null,
+  model: string,
+): Promise<Picture[]> {
+  if (usualContents(deployed, model) === "text") return [textToSend(FIRST_TEXT)];
+  return drawnScenes(client);
+}
+
+export const FIRST_TEXT = "Once upon a time";
+
 export function textToSend(text: string): Picture {
   return { name: text, data: base64(new TextEncoder().encode(text)), source: null, truth: null };
 }

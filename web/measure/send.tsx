@@ -10,6 +10,7 @@ import { addRun, recordOf } from "./history.ts";
 import { inOpenQueue, type Measured, type Measuring } from "./measuring.ts";
 import {
   drawnScenes,
+  FIRST_TEXT,
   type Load,
   type Picture,
   pictureFiles,
@@ -37,7 +38,7 @@ interface SendProps {
 
 /** The form's state that is not in the address, and what its buttons do. */
 function useSending(measuring: Measuring, model: string, load: Load, contents: string) {
-  const [text, setText] = useUrlState("text", "Once upon a time");
+  const [text, setText] = useUrlState("text", FIRST_TEXT);
   const { client, measures, deployed } = useConnection();
   const [files, setFiles] = useState<readonly Picture[]>([]);
   const [queue, setQueue] = useUrlState("queue", "bounded");

@@ -8,7 +8,7 @@ import { mean, milliseconds } from "../shared/format.ts";
 import { Head, NumberEntry, Problem } from "../shared/parts.tsx";
 import { useUrlState } from "../shared/store.ts";
 import { inOpenQueue, type Measuring, untilIdle } from "./measuring.ts";
-import { drawnScenes, type Picture, useLoad } from "./requests.ts";
+import { type Picture, useLoad, usualToSend } from "./requests.ts";
 
 interface TestCase {
   readonly name: string;
@@ -39,7 +39,7 @@ const TRIALS = 3;
 
 /** `step` is null while no case runs. */
 function useCases(measuring: Measuring, n: number, limitS: number) {
-  const { client, models } = useConnection();
+  const { client, models, deployed } = useConnection();
   const [model] = useUrlState("model", models[0] ?? "");
   const [results, setResults] = useState<readonly CaseResult[]>([]);
   const [step, setStep] = useState<string | null>(null);
@@ -57,7 +57,7 @@ function useCases(measuring: Measuring, n: number, limitS: number) {
         measuring,
         model,
         limitS,
-        pictures: await drawnScenes(client),
+        pictures: await usualToSend(client, deployed, model),
         signal: control.signal,
         onStep: setStep,
         onResult: (result) =>
