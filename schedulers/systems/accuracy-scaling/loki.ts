@@ -88,7 +88,7 @@ const controller = defineController({
   failsWhen:
     "Demand changes within an epoch, or replicas take long to start: few are on while load is low.",
   source:
-    "Ahmad et al., Loki, HPDC 2024 (hardware scaling, then accuracy scaling, every 10 s). Left out of its program: the batch sizes y (a fixed split of half the SLO gives them), the flows c of each path through the pipeline, and the multiplicative factors m of tasks that fan out (reconstructed).",
+    "Ahmad et al., Loki, HPDC 2024 (hardware scaling, then accuracy scaling, every 10 s). Left out of its program: the batch sizes y (a fixed split of half the SLO gives them), the flows c of each path through the pipeline, and the multiplicative factors m of tasks that fan out (reconstructed). Where its first step runs out of nodes, no device is switched off, and no demand is given up for it.",
   parameters: parametersOf({ epochS: 10, solveMs: 500 }),
   create: (parameters, { system }) =>
     placeablePools(system).length === 0 ? undefined : new AccuracyScaler(system, parameters, true),

@@ -25,6 +25,7 @@ export interface PlanProblem {
 export function planFor({ program: whole, saves, mostNodes }: PlanProblem): readonly number[] {
   const frugal = saves ? fewestDevices(whole, mostNodes) : null;
   if (frugal !== null) return frugal.flat();
+  // Whichever reason it had: on all devices the whole demand is asked first, so nothing is taken for infeasible.
   let program = whole;
   let solution = mostAccurate(whole, mostNodes);
   const share = solution.kind === "infeasible" ? servableShare(whole, mostNodes) : 1;

@@ -113,7 +113,7 @@ export function mostAccurate(program: Program, mostNodes: number): Solution {
   return { kind: "found", counts: best.counts, gap: Math.max(0, bound - best.value) };
 }
 
-/** Loki's first step: the fewest devices on which the most accurate variants serve all; null where they are too few. */
+/** Loki's first step: the fewest devices on which the most accurate variants serve all; null: too few, or out of nodes. */
 export function fewestDevices(program: Program, mostNodes: number): Counts | null {
   const { tasks } = program;
   const rows = tasks.flatMap(({ options }, i) =>
