@@ -6,7 +6,7 @@ import { RandomStream } from "../../engine/random/stream.ts";
 import type { Case } from "../../results/which-scheduler.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { PRESETS } from "../../schedulers/registry.ts";
-import { turns } from "./cases.ts";
+import { stoppable, turns } from "./cases.ts";
 import type { Sections } from "./claim.ts";
 
 export interface Arm {
@@ -17,8 +17,6 @@ export interface Arm {
   readonly paths: Sections;
   /** It orders the iterations of language models. */
   readonly policy?: string;
-  /** An ablation names the arm that has the mechanism. */
-  readonly of?: string;
 }
 
 const BATCHES = "fifo + batches";
@@ -40,18 +38,75 @@ const BASELINES: Readonly<Record<string, SchedulerDocument>> = {
 };
 
 /** One batch a device at a time, which only a shared device does not do by itself. */
+const ALONE = ", one at a time";
 const IN_TURN: Readonly<Record<string, SchedulerDocument>> = {
-  [`${BATCHES}, one at a time`]: batches(16, 0),
-  [`${DROPS}, one at a time`]: DROPPING,
+  [`${BATCHES}${ALONE}`]: batches(16, 0),
+  [`${DROPS}${ALONE}`]: DROPPING,
 };
 
-/** Presets without the mechanism that is named, by what has it. */
-const ABLATIONS: Readonly<Record<string, Readonly<Record<string, SchedulerDocument>>>> = {
-  clockwork: { batches: { preset: "clockwork", batching: "none" } },
-  shepherd: { batches: { preset: "shepherd", batching: "none" } },
-  nexus: { batches: { preset: "nexus", batching: "none" } },
-  "selective-replication": { batches: { preset: "selective-replication", batching: "none" } },
-  grandslam: { "stage order": { preset: "grandslam", ordering: "fifo" } },
+/** Runs are short: systems that plan anew each epoch have these epochs in place of the published ones. */
+const SHORT_S = 1;
+const NEVER_S = 1e6;
+
+/** Systems as they have a mechanism that their presets do not show in the field. */
+const SHOWN: Readonly<Record<string, Pick<Arm, "scheduler" | "paths">>> = {
+  "shepherd, stoppable models": { scheduler: "shepherd", paths: stoppable() },
+  "nexus, short epochs": {
+    scheduler: withController("nexus", { epochS: SHORT_S, leastEpochS: SHORT_S, beaconS: 0.2 }),
+    paths: {},
+  },
+  "selective-replication, short epochs": {
+    scheduler: withController("selective-replication", { epochS: SHORT_S }),
+    paths: {},
+  },
+};
+
+/** Without the mechanism that is named, by the arm that has it: a scheduler, or names of arms of the field, of which the first in a case counts. */
+const ABLATIONS: Readonly<
+  Record<string, Readonly<Record<string, SchedulerDocument | readonly string[]>>>
+> = {
+  [BATCHES]: { "time slices (one at a time)": [`${BATCHES}${ALONE}`] },
+  [DROPS]: { "time slices (one at a time)": [`${DROPS}${ALONE}`] },
+  clockwork: {
+    "its controller": [`${DROPS}${ALONE}`, DROPS],
+    "actions sent ahead": withController("clockwork", { aheadMs: 0 }),
+    "late starts cancelled": withController("clockwork", { slackMs: 1e6 }),
+    "measured times": withController("clockwork", { forgetS: 1e-6 }),
+  },
+  shepherd: { "largest batch first": [`${DROPS}${ALONE}`, DROPS] },
+  "shepherd, stoppable models": { preemption: ["shepherd"] },
+  nexus: {
+    "its controller": { preset: "nexus", controller: "none", shedding: "expected-late" },
+  },
+  "nexus, short epochs": {
+    "packing by heard rates": withController("nexus", { epochS: NEVER_S, leastEpochS: NEVER_S }),
+  },
+  "selective-replication": {
+    "queues of devices": {
+      preset: "selective-replication",
+      controller: "none",
+      shedding: "expected-late",
+    },
+  },
+  "selective-replication, short epochs": {
+    "placement by requests": withController("selective-replication", { epochS: NEVER_S }),
+  },
+  grandslam: {
+    "stage order": { preset: "grandslam", ordering: "fifo" },
+    "batches by slack": { preset: "grandslam", ...batches(24, 0) },
+  },
+  clipper: {
+    "sizes by latency (AIMD)": { preset: "clipper", ...batches(24, 2) },
+    "delayed batches": { preset: "clipper", batching: { policy: "adaptive", waitMs: 0 } },
+  },
+  triton: { "dynamic batches": { preset: "triton", batching: "none" } },
+  inferline: { tuner: { preset: "inferline", controller: "none" } },
+  infaas: { scaler: { preset: "infaas", controller: "none" } },
+  "kubernetes-hpa": { scaling: { preset: "kubernetes-hpa", scaling: "fixed" } },
+  "ray-serve": {
+    scaling: { preset: "ray-serve", scaling: "fixed" },
+    "two choices": { preset: "ray-serve", routing: "random" },
+  },
   proteus: {
     "placement by its program": { preset: "proteus", controller: "none" },
     "batches that wait": { preset: "proteus", batching: "within-budget" },
@@ -59,6 +114,10 @@ const ABLATIONS: Readonly<Record<string, Readonly<Record<string, SchedulerDocume
   },
   loki: {
     "placement by its program": { preset: "loki", controller: "none" },
+    "devices switched off": {
+      preset: "loki",
+      controller: { policy: "proteus", epochS: 10, solveMs: 500 },
+    },
     drop: { preset: "loki", shedding: "never" },
   },
 };
@@ -80,22 +139,46 @@ export function fixedArms({ devices }: Case): readonly Arm[] {
   const presets = Object.keys(PRESETS).filter(
     (name) => !(name in BASELINES) && (devices === "shared" || !ROUTES.has(name)),
   );
-  const without = Object.entries(ABLATIONS).flatMap(([of, each]) =>
-    Object.entries(each).map(([part, scheduler]): Arm => {
-      return { ...arm("ablation")([`${of} − ${part}`, scheduler]), of };
-    }),
-  );
   return [
     ...Object.entries(BASELINES).map(arm("baseline")),
     ...presets.map((name) => arm("published")([name, name])),
-    ...(devices === "shared"
-      ? Object.entries(IN_TURN).map((one) => ({
-          ...arm("ablation", true)(one),
-          of: one[0].replace(", one at a time", ""),
-        }))
-      : []),
-    ...without,
+    ...(devices === "shared" ? Object.entries(IN_TURN).map(arm("ablation", true)) : []),
   ];
+}
+
+/** A row of the page: an arm without a mechanism, and the arm that has it. */
+interface Ablation {
+  readonly part: string;
+  readonly of: string;
+  /** Names of arms, of which the first in a case counts. */
+  readonly without: readonly string[];
+}
+
+export const ABLATED: readonly Ablation[] = Object.entries(ABLATIONS).flatMap(([of, each]) =>
+  Object.entries(each).map(([part, one]): Ablation => {
+    return { part, of, without: Array.isArray(one) ? one : [`${of} − ${part}`] };
+  }),
+);
+
+/** Systems without one of their mechanisms, and those that have it where presets do not show it. */
+export function ablationArms({ devices }: Case): readonly Arm[] {
+  const own = devices === "shared" ? turns(false) : {};
+  const shown = Object.entries(SHOWN).map(([name, { scheduler, paths }]): Arm => {
+    return { name, kind: "ablation", scheduler, paths: { ...own, ...paths } };
+  });
+  const without = Object.entries(ABLATIONS).flatMap(([of, each]) =>
+    Object.entries(each).flatMap(([part, one]): readonly Arm[] => {
+      if (Array.isArray(one)) return [];
+      const scheduler = one as SchedulerDocument;
+      return [{ name: `${of} − ${part}`, kind: "ablation", scheduler, paths: own }];
+    }),
+  );
+  return [...shown, ...without];
+}
+
+/** A preset with parameters of its controller, which has its name. */
+function withController(preset: string, given: Sections): SchedulerDocument {
+  return { preset, controller: { policy: preset, ...given } };
 }
 
 /** Settings of a system: the values that each parameter may take. */

@@ -194,6 +194,10 @@ export function turns(isOneAtATime: boolean): Sections {
   return Object.fromEntries(TASKS.map((task) => [`models.${task}.demand`, demand]));
 }
 
+/** Values by path: running batches may be stopped. */
+export const stoppable = (): Sections =>
+  Object.fromEntries(TASKS.map((task) => [`models.${task}.stoppable`, true]));
+
 /** Values by path for one run of a case: a share of the capacity, and the window that arrives. */
 export function loadPoint(one: Case, plays: number, load: number, window: number): Sections {
   const perS = load * workOf(one).capacityPerS;

@@ -5,7 +5,7 @@
 
 import { Fault } from "../../engine/basics/fault.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
-import { estimate, meanOf } from "../../engine/statistics/estimate.ts";
+import { estimate, meanOf, studentT975, sumOf } from "../../engine/statistics/estimate.ts";
 import type { System } from "../../engine/system/system.ts";
 import { compareGroup, halfWidth95, pairedDifference } from "../../results/compare.ts";
 import type { ConfigurationResult } from "../../results/documents.ts";
@@ -15,7 +15,7 @@ import { profileSchema } from "../../scenario/schema/profile.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
-import { type Arm, fixedArms, settingsOf, TUNED, tunedArm } from "./arms.ts";
+import { type Arm, ablationArms, fixedArms, settingsOf, TUNED, tunedArm } from "./arms.ts";
 import { CASE_FILES, CASES, caseDocument, caseName, loadPoint, WINDOWS } from "./cases.ts";
 import type { Sections } from "./claim.ts";
 
@@ -77,11 +77,17 @@ export function bestSettings(
   return [...found.values()].map(({ arm }) => arm);
 }
 
-/** Every arm of a case, at every load. */
-export function fieldRuns(one: Case, effort: Effort, tuned: readonly Arm[]): Runs<Arm> {
-  const arms = [...fixedArms(one), ...tuned].filter(
-    ({ scheduler }) => refusalOf(one, scheduler) === null,
-  );
+/** Every arm of a case but for ablations, at every load. */
+export const fieldRuns = (one: Case, effort: Effort, tuned: readonly Arm[]): Runs<Arm> =>
+  runsOfArms(one, effort, [...fixedArms(one), ...tuned]);
+
+/** Ablations meet the requests of the field; they are apart, so that the field stays when they change. */
+export const ablationRuns = (one: Case, effort: Effort): Runs<Arm> =>
+  runsOfArms(one, effort, ablationArms(one));
+
+/** These arms, where a case takes them, at every load. */
+function runsOfArms(one: Case, effort: Effort, all: readonly Arm[]): Runs<Arm> {
+  const arms = all.filter(({ scheduler }) => refusalOf(one, scheduler) === null);
   const windows = Array.from({ length: effort.windows }, (_, window) => window);
   return runsOf(one, effort.plays, 1, arms, loadsOf(one, effort), windows);
 }
@@ -181,8 +187,8 @@ export interface Member {
   /** Goodput at the knee by window, as a share of the capacity. */
   readonly samples: readonly number[];
   readonly goodput: Estimate;
-  /** Mean cost at the knee over that of fifo; null where one of them has no knee. */
-  readonly cost: number | null;
+  /** Cost at the knee by window; null where a window has no knee. */
+  readonly costs: readonly number[] | null;
   /** Not shown to be worse than another by more than the margin. */
   readonly isBest: boolean;
 }
@@ -193,41 +199,45 @@ export interface CaseResult<Of extends AnyCase = Case> {
   readonly members: readonly Member[];
 }
 
+/** The arms of runs, without a judgement. */
+export function measured(
+  runs: Runs<Arm>,
+  configurations: readonly ConfigurationResult[],
+): readonly Member[] {
+  return runs.of.map((arm, i): Member => {
+    const knees = kneesOf(runs, configurations, i);
+    const samples = knees.map(({ goodput }) => goodput);
+    const costs = knees.flatMap(({ cost }) => cost ?? []);
+    return {
+      ...{ arm, samples, goodput: estimate(samples), isBest: false },
+      costs: costs.length < knees.length ? null : costs,
+    };
+  });
+}
+
 /** Finds the best arms of a case by multiple comparisons with the best. */
 export function judgeCase<Of extends AnyCase>(
   of: Of,
   runs: Runs<Arm>,
   configurations: readonly ConfigurationResult[],
 ): CaseResult<Of> {
-  const knees = runs.of.map((_, i) => kneesOf(runs, configurations, i));
-  const scored = knees.map((found, i) => {
-    const samples = found.map(({ goodput }) => goodput);
-    const metrics = { goodputPerS: estimate(samples) };
+  const members = measured(runs, configurations);
+  const scored = members.map(({ samples, goodput }, i) => {
+    const metrics = { goodputPerS: goodput };
     return { id: `${i}`, parameters: {}, metrics, samples: { goodputPerS: samples } };
   });
   const comparison = compareGroup(scored, ["scheduler"], "goodputPerS", MARGIN);
-  const costOf = (found: readonly Knee[]): number | null => {
-    const costs = found.flatMap(({ cost }) => cost ?? []);
-    return costs.length < found.length ? null : meanOf(costs);
-  };
-  const plain = costOf(knees[0]);
-  const members = runs.of.map((arm, i): Member => {
-    const cost = costOf(knees[i]);
-    return {
-      arm,
-      samples: scored[i].samples.goodputPerS,
-      goodput: scored[i].metrics.goodputPerS,
-      cost: cost === null || plain === null ? null : cost / plain,
-      isBest: comparison?.members[i].verdict !== "worse" && scored[i].metrics.goodputPerS.mean > 0,
-    };
-  });
-  return { of, members };
+  const isBest = (i: number): boolean =>
+    comparison?.members[i].verdict !== "worse" && members[i].goodput.mean > 0;
+  return { of, members: members.map((member, i) => ({ ...member, isBest: isBest(i) })) };
 }
 
+/** The first of these names that a case has. */
 export const memberOf = (
   { members }: Pick<CaseResult, "members">,
-  name: string,
-): Member | undefined => members.find(({ arm }) => arm.name === name);
+  ...names: readonly string[]
+): Member | undefined =>
+  names.flatMap((name) => members.find(({ arm }) => arm.name === name) ?? [])[0];
 
 /** The paired difference of goodputs, in points of the capacity, with its 95% interval. */
 export function pointsOver(a: Member, b: Member): Estimate {
@@ -304,20 +314,23 @@ export interface Standing {
   readonly best: number;
   /** Mean distance to the highest mean of the case, in points. */
   readonly behind: number;
-  /** Mean of the cost at the knee over fifo's, where both have a knee. */
-  readonly cost: number | null;
+  /** The cost at the knee over fifo's. */
+  readonly cost: Estimate | null;
 }
 
+/** All arms but for ablations. */
 export function standings(results: readonly CaseResult[]): readonly Standing[] {
-  const names = new Set(results.flatMap(({ members }) => members.map(({ arm }) => arm.name)));
+  const field = results.map(({ of, members }) => {
+    return { of, members: members.filter(({ arm }) => arm.kind !== "ablation") };
+  });
+  const names = new Set(field.flatMap(({ members }) => members.map(({ arm }) => arm.name)));
   const found = [...names].flatMap((name): Standing[] => {
-    const own = results.flatMap((result) => {
+    const own = field.flatMap((result) => {
       const member = memberOf(result, name);
       const most = Math.max(...result.members.map(({ goodput }) => goodput.mean));
       return member === undefined || most === 0 ? [] : [{ member, most }];
     });
     if (own.length === 0) return [];
-    const costs = own.flatMap(({ member }) => member.cost ?? []);
     return [
       {
         name,
@@ -325,11 +338,42 @@ export function standings(results: readonly CaseResult[]): readonly Standing[] {
         cases: own.length,
         best: own.filter(({ member }) => member.isBest).length,
         behind: 100 * meanOf(own.map(({ member, most }) => most - member.goodput.mean)),
-        cost: costs.length === 0 ? null : meanOf(costs),
+        cost: costOver(results, [name], [results[0].members[0].arm.name]),
       },
     ];
   });
   return found.sort((a, b) => b.best / b.cases - a.best / a.cases || a.behind - b.behind);
+}
+
+/**
+ * The mean cost at the knee of one arm over that of another, as the mean of the cases where both have one; null where none
+ * is. Its interval is the jackknife's: windows are left out one after the other, in all cases at once, as all meet them.
+ */
+export function costOver(
+  results: readonly CaseResult[],
+  names: readonly string[],
+  over: readonly string[],
+): Estimate | null {
+  const pairs = results.flatMap((result) => {
+    const [a, b] = [memberOf(result, ...names)?.costs, memberOf(result, ...over)?.costs];
+    return a == null || b == null ? [] : [{ a, b }];
+  });
+  if (pairs.length === 0) return null;
+  const ratioWithout = (left: number): number =>
+    meanOf(
+      pairs.map(({ a, b }) => {
+        const kept = (costs: readonly number[]) => meanOf(costs.filter((_, w) => w !== left));
+        return kept(a) / kept(b);
+      }),
+    );
+  const without = pairs[0].a.map((_, window) => ratioWithout(window));
+  const { length } = without;
+  const centre = meanOf(without);
+  const variance = ((length - 1) / length) * sumOf(without.map((one) => (one - centre) ** 2));
+  return {
+    mean: ratioWithout(-1),
+    halfWidth95: studentT975(length - 1) * Math.sqrt(variance),
+  };
 }
 
 /** Presets that no case takes, with the reason. */

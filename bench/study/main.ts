@@ -24,6 +24,7 @@ import {
   saturation,
 } from "./engines.ts";
 import {
+  ablationRuns,
   bestSettings,
   type CaseResult,
   decisions,
@@ -31,6 +32,7 @@ import {
   FULL,
   fieldRuns,
   judgeCase,
+  measured,
   searchRuns,
 } from "./field.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
@@ -70,7 +72,7 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
       describe: "file of the decision table (JSON); default: which-scheduler.json there",
     },
   })
-  .example("$0", "about 20 minutes on two cores")
+  .example("$0", "about an hour on two cores")
   .example("$0 --only drf mesos", "two claims")
   .example(
     "$0 --page docs/scheduler-study.md --table schedulers/which-scheduler.json",
@@ -149,7 +151,14 @@ async function compareAll(): Promise<void> {
     );
     const runs = fieldRuns(one, effort, bestSettings(search, tried));
     const found = await runScenario(join(field, caseName(one)), runs.document, threads);
-    results.push(judgeCase(one, runs, found));
+    const judged = judgeCase(one, runs, found);
+    const without = ablationRuns(one, effort);
+    const lost = await runScenario(
+      join(field, `without-${caseName(one)}`),
+      without.document,
+      threads,
+    );
+    results.push({ of: one, members: [...judged.members, ...measured(without, lost)] });
     say(`case ${caseName(one)}`);
   }
 

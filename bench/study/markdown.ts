@@ -1,11 +1,30 @@
-/** Numbers and tables of the study's page. */
+/** Numbers, words and tables of the study's page. */
 import type { Estimate } from "../../engine/statistics/estimate.ts";
+import type { Case } from "../../results/which-scheduler.ts";
 
 export const pointsText = ({ mean, halfWidth95 }: Estimate): string =>
   `${mean.toFixed(1)} ± ${halfWidth95.toFixed(1)}`;
 
 export const percent = (share: number): string =>
   `${(100 * share).toFixed(share > 0.995 ? 2 : 1)}%`;
+
+const WORDS: Readonly<Record<Case[keyof Case], string>> = {
+  batches: "gain",
+  single: "no gain",
+  one: "one task",
+  chain: "chain",
+  own: "own",
+  shared: "shared",
+  tight: "tight",
+  loose: "loose",
+  steady: "steady",
+  bursty: "bursty",
+};
+
+export const levelWord = (level: Case[keyof Case]): string => WORDS[level];
+
+export const caseWords = ({ batching, tasks, devices, goal, arrivals }: Case): string =>
+  [batching, tasks, devices, goal, arrivals].map(levelWord).join(", ");
 
 /** Columns as wide as their widest cell; numbers are to the right. */
 export function table(rows: readonly (readonly string[])[]): string[] {

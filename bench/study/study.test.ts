@@ -1,6 +1,7 @@
 /** The study's scenarios are sound and complete, and its judgements are those of their samples. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import type { Estimate } from "../../engine/statistics/estimate.ts";
 import type { ConfigurationResult } from "../../results/documents.ts";
 import {
   type Case,
@@ -16,7 +17,7 @@ import { parseScenario } from "../../scenario/parse.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
-import { fixedArms, SETTINGS, settingsOf, TUNED } from "./arms.ts";
+import { ABLATED, fixedArms, SETTINGS, settingsOf, TUNED } from "./arms.ts";
 import { CASE_FILES, CASES, caseDocument, caseName } from "./cases.ts";
 import {
   armsOf,
@@ -38,12 +39,15 @@ import {
   saturation,
 } from "./engines.ts";
 import {
+  ablationRuns,
   bestSettings,
   type CaseResult,
+  costOver,
   decisions,
   fieldRuns,
   judgeCase,
   kneeOf,
+  type Member,
   refusalOf,
   refusals,
   searchRuns,
@@ -193,8 +197,32 @@ describe("the field", () => {
     const one = CASES[index];
     const search = searchRuns(one, EFFORT);
     expect(configurations(search.document)).toBe(search.of.length * search.loads.length);
-    const { of, document } = fieldRuns(one, EFFORT, []);
-    expect(configurations(document)).toBe(of.length * EFFORT.loads * EFFORT.windows);
+    const runs = [fieldRuns(one, EFFORT, []), ablationRuns(one, EFFORT)];
+    for (const { of, document } of runs)
+      expect(configurations(document)).toBe(of.length * EFFORT.loads * EFFORT.windows);
+    if (one.devices === "own") return;
+    const names = runs.flatMap(({ of }) => of.map(({ name }) => name));
+    for (const { of, without } of ABLATED)
+      expect(names).toEqual(expect.arrayContaining([of, without[0]]));
+  });
+
+  test("takes a mechanism of its own from each system", () => {
+    const systems = new Set(ABLATED.map(({ of }) => of));
+    for (const name of TUNED.filter((one) => one in PRESETS)) expect(systems).toContain(name);
+    expect(ABLATED.filter(({ part }) => part === "batches")).toEqual([]);
+  });
+
+  test("gives costs over another's with the interval of the jackknife", () => {
+    const member = (name: string, costs: readonly number[] | null) =>
+      ({ arm: { name }, costs }) as Member;
+    const of = CASES[0];
+    const both = { of, members: [member("a", [1, 2]), member("b", [1, 1])] };
+    const lone = { of, members: [member("a", null), member("b", [1, 1])] };
+    // Of all windows 1.5; without the first 2, without the second 1: an error of 0.5, times t of one degree of freedom.
+    const { mean, halfWidth95 } = costOver([both, lone], ["a"], ["b"]) as Estimate;
+    expect([mean, halfWidth95]).toEqual([1.5, expect.closeTo(0.5 * 12.706, 2)]);
+    expect(costOver([lone], ["a"], ["b"])).toBeNull();
+    expect(costOver([both], ["c", "b"], ["a"])?.mean).toBeCloseTo(2 / 3, 12);
   });
 
   test("searches as many settings of every system, all of them apart", () => {
