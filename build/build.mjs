@@ -22,7 +22,7 @@ const stamp = join(dist, "build-stamp.txt");
 
 /** Data files (protobuf definitions, fonts, other languages) stand below dist/ as they do here. */
 const DATA =
-  /(\.(proto|ttf|css|csv|yaml|cpp|py|mjs)|Dockerfile|which-scheduler\.json|scenarios\/models\/.*\.json)$/;
+  /(\.(proto|ttf|css|csv|yaml|cpp|py|mjs)|Dockerfile|which-scheduler\.json|(scenarios\/models|study\/measured)\/.*\.json)$/;
 const DATA_FOLDERS = ["bench", "cli", "cluster", "deploy", "reports", "scenarios", "schedulers"];
 const CODE_FOLDERS = JSON.parse(readFileSync(join(root, "tsconfig.build.json"), "utf8")).include;
 /** Versions of compiler and bundled packages are in npm's own list of what is installed. */

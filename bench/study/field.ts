@@ -86,7 +86,7 @@ export const ablationRuns = (one: Case, effort: Effort): Runs<Arm> =>
   runsOfArms(one, effort, ablationArms(one));
 
 /** These arms, where a case takes them, at every load. */
-function runsOfArms(one: Case, effort: Effort, all: readonly Arm[]): Runs<Arm> {
+export function runsOfArms(one: Case, effort: Effort, all: readonly Arm[]): Runs<Arm> {
   const arms = all.filter(({ scheduler }) => refusalOf(one, scheduler) === null);
   const windows = Array.from({ length: effort.windows }, (_, window) => window);
   return runsOf(one, effort.plays, 1, arms, loadsOf(one, effort), windows);

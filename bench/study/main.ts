@@ -11,8 +11,8 @@ import { promisify } from "node:util";
 import { stringify } from "yaml";
 import yargs from "yargs";
 import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
-import type { Decision, EngineCase } from "../../results/which-scheduler.ts";
-import { CASE_FILES, CASES, caseName } from "./cases.ts";
+import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
+import { CASE_FILES, CASES, caseName, type OwnCase } from "./cases.ts";
 import { CLAIMS, claimDocument, figuresOf, type Sections } from "./claim.ts";
 import { engineSection, engineTable } from "./engine-page.ts";
 import {
@@ -35,6 +35,7 @@ import {
   measured,
   searchRuns,
 } from "./field.ts";
+import { OWN_CASES, ownRuns } from "./own-models.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
 
 /** Of `--only`. */
@@ -128,6 +129,20 @@ async function compareEngines(): Promise<readonly CaseResult<EngineCase>[]> {
   return results;
 }
 
+/** Models of ours, by the rows of the decision table. */
+async function compareOwn(
+  rows: readonly Decision<Case>[],
+): Promise<readonly CaseResult<OwnCase>[]> {
+  const results: CaseResult<OwnCase>[] = [];
+  for (const one of quick ? OWN_CASES.slice(0, 1) : OWN_CASES) {
+    const runs = ownRuns(one, effort, rows);
+    const found = await runScenario(join(out, "field", caseName(one)), runs.document, threads);
+    results.push(judgeCase(one, runs, found));
+    say(`case ${caseName(one)}`);
+  }
+  return results;
+}
+
 /** Puts the rows of language models into the table, in the place of those before. */
 function renewRows(rows: readonly Decision<EngineCase>[]): void {
   if (table === undefined) return;
@@ -167,8 +182,9 @@ async function compareAll(): Promise<void> {
     .map((load) => load.toFixed(1))
     .join(", ")} at the end`;
   const rows = decisions(results);
+  const own = await compareOwn(rows);
   const engines = await compareEngines();
-  const text = studyPage({ claims, results, rows, engines, effort, machine });
+  const text = studyPage({ claims, results, rows, own, engines, effort, machine });
   const file = page ?? join(out, "scheduler-study.md");
   writeFileSync(file, text);
   writeFileSync(

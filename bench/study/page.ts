@@ -3,7 +3,7 @@ import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
 import { ABLATED, SETTINGS, TUNED } from "./arms.ts";
-import { GOALS } from "./cases.ts";
+import { GOALS, type OwnCase } from "./cases.ts";
 import { type Claim, type Figure, judgementOf } from "./claim.ts";
 import { engineSection, engineTable } from "./engine-page.ts";
 import {
@@ -21,6 +21,7 @@ import {
   standings,
 } from "./field.ts";
 import { caseWords, levelWord, percent, pointsText, table } from "./markdown.ts";
+import { ownSection } from "./own-models.ts";
 
 export interface ClaimFindings {
   readonly claim: Claim;
@@ -31,13 +32,22 @@ interface Findings {
   readonly claims: readonly ClaimFindings[];
   readonly results: readonly CaseResult[];
   readonly rows: readonly Decision<Case>[];
+  readonly own: readonly CaseResult<OwnCase>[];
   readonly engines: readonly CaseResult<EngineCase>[];
   readonly effort: Effort;
   /** Processors, and how busy they were. */
   readonly machine: string;
 }
 
-export function studyPage({ claims, results, rows, engines, effort, machine }: Findings): string {
+export function studyPage({
+  claims,
+  results,
+  rows,
+  own,
+  engines,
+  effort,
+  machine,
+}: Findings): string {
   return [
     "# Which scheduler for which case?",
     "",
@@ -93,6 +103,8 @@ export function studyPage({ claims, results, rows, engines, effort, machine }: F
     "hardly vary leave nothing to do for Clockwork's cancelling and measuring.",
     "",
     ...ablations(results),
+    "",
+    ...ownSection(own, rows),
     "",
     ...engineSection(engines),
     "",

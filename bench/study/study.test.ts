@@ -54,6 +54,7 @@ import {
   standings,
   systemOf,
 } from "./field.ts";
+import { OWN_CASES, ownRuns, ownSection } from "./own-models.ts";
 import { decisionTable, studyPage } from "./page.ts";
 
 const EFFORT = { plays: 1, windows: 2, loads: 2 };
@@ -212,6 +213,22 @@ describe("the field", () => {
     expect(ABLATED.filter(({ part }) => part === "batches")).toEqual([]);
   });
 
+  test.each([0, 6])("with models of ours in case %i is sound, with the table's advice", (index) => {
+    const one = OWN_CASES[index];
+    const batching = { policy: "adaptive", maxBatch: 8 };
+    const use = { name: "edf, tuned", scheduler: { preset: "edf", batching } };
+    const rows = [{ case: CASES[16 + index], use }] as unknown as Decision<Case>[];
+    const runs = ownRuns(one, EFFORT, rows);
+    expect(configurations(runs.document)).toBe(runs.of.length * EFFORT.loads * EFFORT.windows);
+    const { kind, scheduler } = runs.of[runs.of.length - 1];
+    const unlimited = { preset: "edf", batching: "adaptive" };
+    expect([kind, scheduler]).toEqual(["tuned", unlimited]);
+    const found = runsWith(runs.of.map(({ name }) => (name === "edf, tuned" ? 0.5 : 0.99)));
+    const page = ownSection([judgeCase(one, runs, found)], rows).join("\n");
+    expect(page).toMatch(/in 0 of the 1 cases[^|]*(\|[^\n]*\n)+.*`edf, tuned`/s);
+    expect(page).not.toMatch(/undefined|NaN/);
+  });
+
   test("gives costs over another's with the interval of the jackknife", () => {
     const member = (name: string, costs: readonly number[] | null) =>
       ({ arm: { name }, costs }) as Member;
@@ -286,7 +303,7 @@ describe("the field", () => {
 
   test("is on the page, and a case that nothing serves too", () => {
     const rows = [...decisions(results), { case: CASES[1], use: null }];
-    const given = { claims: [], results, rows, engines: [], effort: EFFORT };
+    const given = { claims: [], results, rows, own: [], engines: [], effort: EFFORT };
     const page = studyPage({ ...given, machine: "a machine" });
     for (const line of decisionTable(rows)) expect(page).toContain(line);
     expect(page).toMatch(/tight, bursty +\| none: more devices/);
