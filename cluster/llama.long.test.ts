@@ -118,6 +118,18 @@ describe.skipIf(!isHere)("the engine", () => {
     });
   });
 
+  test("prompts that wait get the slices of those that were read for another engine", async () => {
+    const limits = { maxSequences: 2, blocks: 100, policy: "distserve-prefill" };
+    await withEngine(limits, async (place) => {
+      const own = job(PROMPTS[0], 24);
+      const goesOn = { ...own, tokens: { ...own.tokens, goesOn: true } };
+      const asked = Array.from({ length: 6 }, () => place().run(goesOn, () => undefined));
+      const results = await Promise.all(asked);
+      expect(new Set(results.map(textOf)).size).toBe(1);
+      expect(new Set(results.map(({ written }) => written?.kept)).size).toBe(6);
+    });
+  });
+
   test("a job that is stopped leaves its slice to the next, whose text it does not change", async () => {
     await withEngine(ALONE, async (place) => {
       const [first, second] = [place(), place()];

@@ -33,8 +33,6 @@ interface Held {
   unsaid: number[];
   /** Keys and values of another engine, until they are in the slice. */
   state: Uint8Array | null;
-  /** Its slice is being read for another engine. */
-  isRead: boolean;
 }
 
 /** Tokens before a text that decide how it is written, such as a space at its start. */
@@ -159,6 +157,8 @@ class LlamaRun {
   readonly #held = new Map<Sequence, Held>();
   /** Slices whose sequences have left. */
   readonly #left: LlamaSlice[] = [];
+  /** Resolves when no slice is being read for another engine. */
+  #read: Promise<unknown> = Promise.resolve();
 
   constructor(model: LlamaModel, slices: readonly LlamaSlice[], folder: string) {
     this.#model = model;
@@ -170,16 +170,17 @@ class LlamaRun {
   began(sequence: Sequence, job: EngineJob): void {
     const tokens = [...(job.text ?? meaningless(sequence, this.#model))];
     const { state = null } = job;
-    this.#held.set(sequence, { job, tokens, slice: null, unsaid: [], state, isRead: false });
+    this.#held.set(sequence, { job, tokens, slice: null, unsaid: [], state });
   }
 
   async handOver(sequence: Sequence): Promise<readonly Tensor[]> {
     const held = this.#held.get(sequence) as Held;
     const { slice, tokens } = held;
     assert(slice !== null, "a sequence that has made a token has a slice");
-    held.isRead = true;
     const file = join(this.#folder, String(sequence.id));
-    await slice.saveStateToFile(file);
+    const saved = slice.saveStateToFile(file).finally(() => this.#leave(held));
+    this.#read = Promise.allSettled([this.#read, saved]);
+    await saved;
     const state = await readFile(file);
     await rm(file);
     const all = Int32Array.from(tokens);
@@ -196,9 +197,8 @@ class LlamaRun {
   }
 
   async evaluate(shares: readonly Share[]): Promise<ReadonlyMap<Sequence, MadeToken>> {
-    for (const [sequence, held] of this.#held) {
-      if (!sequence.isRunning && !held.isRead) this.#leave(held);
-    }
+    await this.#read;
+    for (const [sequence, held] of this.#held) if (!sequence.isRunning) this.#leave(held);
     for (const slice of this.#left.splice(0)) {
       await slice.clearHistory();
       this.#free.push(slice);
