@@ -7,6 +7,7 @@ import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";
 import { solve } from "./solve.test-support.ts";
+import type { Solver } from "./standing.ts";
 
 const FIFO_ALONE: PlanOptions = {
   mostReplicas: 32,
@@ -82,6 +83,16 @@ describe("a plan for one queue", () => {
     // 1.2 of 2 servers is not too much, but too slow.
     const [{ best, lowerBound, allCheaperTried }] = plansOf(queue(12));
     expect([best?.cost, lowerBound, allCheaperTried]).toEqual([3, 2, true]);
+  });
+
+  test("tells a bound that reaches its cost without the last digits of the solver", () => {
+    const short: Solver = function* (program, nodes) {
+      const found = yield* solve(program, nodes);
+      return { ...found, bound: found.bound * (1 - 1e-9) };
+    };
+    const text = queue(12).replace("latencyMs: 400", "latencyMs: 2000");
+    const [{ best, lowerBound }] = plansOf(text, { solve: short });
+    expect([best?.cost, lowerBound]).toEqual([2, 2]);
   });
 
   test("is none where a service alone takes too long, which is known without a search", () => {
