@@ -1,7 +1,4 @@
-/**
- * Trials of one cluster: replications on the same requests as every other cluster gets, and on fresh
- * requests for the answer of a plan.
- */
+/** Replications of one cluster, on the requests that all clusters get or on fresh ones for the answer of a plan. */
 import { expectedSeconds, knownRequests } from "../engine/arrivals/arrival-source.ts";
 import { digestOf } from "../engine/basics/digest.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
@@ -119,7 +116,7 @@ export class Laboratory {
   }
 
   /**
-   * Whether fresh requests show that the goals are met. Looks up to five times; a wrong yes has the
+   * Whether fresh requests show that the goals are met. Looks up to eight times; a wrong yes has the
    * probability `error` at most, over all looks. It gives up early where a yes has become unlikely.
    */
   *confirm(
@@ -146,13 +143,13 @@ export class Laboratory {
     const load = configurationLoad(document, this.#inputs);
     const judged = (own: number): readonly Outlook[] =>
       goals.map((goal) =>
-        outlook(goal, trial.runs, own, unitsOf(document, goal), undefined, trial.drawn),
+        outlook(goal, trial.runs, own, unitsOf(document, goal), GIVEN_UP, trial.drawn),
       );
-    for (const [times, part] of LOOKS) {
+    for (const [i, [times, part]] of LOOKS.entries()) {
       yield* this.extend(trial, times * first, true);
       let outlooks = judged(part * error);
       const isAbove = (limit: (one: Outlook) => number): boolean =>
-        outlooks.every((one, i) => limit(one) >= goals[i].share);
+        outlooks.every((one, g) => limit(one) >= goals[g].share);
       if (judgeStability(document.workload, load, trial.runs).stability === "unstable") break;
       const isLong = trial.runs.length >= leastRuns(document, goals, part * error);
       if (isLong && isAbove(({ low }) => low)) {
@@ -162,7 +159,8 @@ export class Laboratory {
       }
       if (!isAbove(({ high }) => high)) break;
       const told = lengthThatTells(trial, outlooks);
-      const isLast = times === LAST || 2 * times * first * perRun > MOST_REQUESTS;
+      const [next] = LOOKS[i + 1] ?? [Number.POSITIVE_INFINITY];
+      const isLast = next * first * Math.max(1, perRun) > MOST_REQUESTS;
       const isTooDoubtful = told.because === "inputs";
       // The last look's limit, were the truth the upper one.
       const left = Math.sqrt(times / LAST);
@@ -225,8 +223,11 @@ export interface Confirmed extends Trial {
 /** Requests of a confirmation beyond what the scenario asks for. */
 const MOST_REQUESTS = 5_000_000;
 /** Looks at a confirmation: in times its first runs, and with a part of the error. */
-const LOOKS = [[1, 0.3] as const, [2, 0.3], [4, 0.2], [8, 0.1], [16, 0.1]];
+const PARTS = { 1: 0.25, 2: 0.25, 3: 0.1, 4: 0.1, 6: 0.1, 8: 0.05, 12: 0.05, 16: 0.1 };
+const LOOKS = Object.entries(PARTS).map(([times, part]) => [Number(times), part] as const);
 const LAST = 16;
+/** Probability that the share is above the limit at which a look gives up: that loses a yes, and never makes a wrong one. */
+const GIVEN_UP = 0.15;
 /** A length is asked for where the share is above its goal but for this probability, and leaves as much to chance. */
 const SHORT = 0.25;
 
