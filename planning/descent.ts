@@ -159,7 +159,7 @@ export class Descent {
     if (found !== null) {
       const keeps = this.#isThorough
         ? yield* this.keeps(found.shape.rows)
-        : (yield* lookedAt(this.#problem, found.document, true)).keeps;
+        : (yield* lookedAt(this.#problem, found.document, 1)).keeps;
       if (keeps) return true;
     }
     const isOwn = this.alternative.choice.space.hosting === "apart" && !this.alternative.scales;
@@ -296,7 +296,8 @@ export class Descent {
   *#mayKeep(key: string, rows: readonly Row[]): Generator<undefined, boolean> {
     const known = this.#keeps.get(key);
     if (known !== undefined) return known;
-    const look = yield* relaxedLook(this.#problem, this.alternative, rows, this.#isThorough);
+    const part = Number(this.#isThorough);
+    const look = yield* relaxedLook(this.#problem, this.alternative, rows, part);
     this.#remember(key, { ...look, error: wideError(++this.#wideLooks) });
     return look.keeps;
   }
@@ -352,7 +353,7 @@ export class Descent {
     if (shape === null) throw new Error("rows without room");
     const contender: Contender = contenderOf(this.alternative, shape);
     standing.explored.combinations++;
-    const look = yield* lookedAt(this.#problem, contender.document, isThorough);
+    const look = yield* lookedAt(this.#problem, contender.document, Number(isThorough));
     const tried = { contender, trial: look.trial };
     note(standing, tried);
     this.#remember(rows.join(";"), look);

@@ -15,6 +15,8 @@ const FEWEST_COUNTED = 3000;
 export const MOST_DOUBTED = 20;
 /** The same in a large space, before it is ruled out. */
 export const MOST_SETTLING = 40;
+/** Replications after which it may be: few lengths split the error, and no run's outcome chooses them. */
+const SETTLING = [4, 6, 9, 14, 21, 32, MOST_SETTLING];
 
 /** Simulations of some rows, and whether these keep the goals. */
 export interface Look {
@@ -32,20 +34,20 @@ export function looksAt({ runs }: Pick<Trial, "runs">): number {
   return Math.max(MOST_LOOKS, Math.min(MOST_SETTLING, Math.ceil(FEWEST_COUNTED / counted)));
 }
 
-/** A pilot, and then, where more is `asked` for, short replications until it is clear. */
+/** A pilot, and then short replications until it is clear, at most so large a part of `looksAt` as is asked for. */
 export function* lookedAt(
   { laboratory, goals, standing }: Problem,
   scenario: ScenarioDocument,
-  asked: boolean,
+  part: number,
 ): Generator<undefined, Look> {
   standing.explored.simulated++;
   const document = brief(scenario);
   const error = BOUND_ERROR / 4;
   const pilot = yield* laboratory.pilot(document, goals);
   const mayKeep = reachOf(pilot) >= 0;
-  if (!mayKeep || !asked) return { document, trial: pilot, keeps: mayKeep, error };
+  if (!mayKeep || part === 0) return { document, trial: pilot, keeps: mayKeep, error };
   const trial = yield* laboratory.start(document, goals, pilot);
-  for (let n = 1; n <= looksAt(trial); n++) {
+  for (let n = 1; n <= Math.ceil(part * looksAt(trial)); n++) {
     yield* laboratory.extend(trial, n);
     if (reachOf(trial) < 0 || isClear(trial)) break;
   }
@@ -58,10 +60,10 @@ export function* relaxedLook(
   problem: Problem,
   { document, choice }: Alternative,
   rows: readonly Row[],
-  asked: boolean,
+  part: number,
 ): Generator<undefined, Look> {
   const relaxed = { ...document, cluster: choice.space.relaxedClusterOf(rows) };
-  const look = yield* lookedAt(problem, relaxed, asked);
+  const look = yield* lookedAt(problem, relaxed, part);
   return { ...look, keeps: reachOf(look.trial) >= 0 };
 }
 
@@ -77,8 +79,10 @@ export function* isBornOut(
   until: number,
 ): Generator<undefined, boolean> {
   const trial = yield* laboratory.start(document, goals, seen);
-  const isOut = (): boolean => isRuledOut(trial, error, MOST_SETTLING);
-  while (!isOut() && trial.runs.length < MOST_SETTLING && laboratory.spent < until)
-    yield* laboratory.extend(trial, trial.runs.length + 1);
-  return isOut();
+  for (const count of SETTLING.filter((one) => one >= trial.runs.length)) {
+    if (trial.runs.length < count && laboratory.spent >= until) return false;
+    yield* laboratory.extend(trial, count);
+    if (isRuledOut(trial, error, SETTLING.length)) return true;
+  }
+  return false;
 }

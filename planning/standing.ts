@@ -53,9 +53,12 @@ export interface Shortage {
   readonly text: string;
   readonly choice: Choice;
   readonly misses: readonly (readonly Row[])[];
+  /** By cluster and its looks' requests as served: schedulers that serve these alike miss alike. */
+  readonly served: Set<string>;
 }
 
 export function nothingFound(): Standing {
+  const counts = { combinations: 0, simulated: 0, confirmations: 0, requests: 0 };
   return {
     incumbent: null,
     confirmed: null,
@@ -65,13 +68,7 @@ export function nothingFound(): Standing {
     shortage: null,
     unclear: null,
     needed: null,
-    explored: {
-      combinations: 0,
-      ruledOut: { serviceTime: 0, task: 0 },
-      simulated: 0,
-      confirmations: 0,
-      requests: 0,
-    },
+    explored: { ...counts, ruledOut: { serviceTime: 0, task: 0 } },
     noted: new Map(),
   };
 }
