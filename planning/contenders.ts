@@ -1,7 +1,4 @@
-/**
- * Everything that a plan may choose: a scheduler with its parameters, and a shape of the cluster; and what it
- * leaves out.
- */
+/** Everything that a plan may choose: a scheduler with its parameters, and a shape of the cluster. */
 
 import { sumOf } from "../engine/statistics/estimate.ts";
 import type { Goal } from "../results/slo.ts";

@@ -1,12 +1,6 @@
 /**
  * A scenario to its plans: for each load that it sweeps, the cheapest cluster, placement and scheduler
- * that keep the latency goals.
- *
- *   swept path            is
- *   cluster.replicas.T    the numbers of replicas that a task may have
- *   workload.…            a load to plan for
- *   pipelines.…, faults.… the same: what requests are, what is promised, what befalls the cluster
- *   any other             an alternative: a scheduler, a batch size, a model, a kind of machine
+ * that keep the latency goals. docs/planning.md says what each swept path is.
  */
 
 import { Fault } from "../engine/basics/fault.ts";

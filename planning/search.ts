@@ -1,9 +1,6 @@
 /**
- * The search for the cheapest cluster and scheduler. From below: the cheapest cluster of any scheduler that no bound and
- * no cut rules out is simulated; if it misses, it and as many others as can be are cut; the first price at which one
- * keeps the goals is the answer's, once fresh requests confirm it. From above, in a large space, an incumbent first:
- * capacity for more than the jobs, by as little as keeps the goals. Where the two meet, all that is cheaper is ruled
- * out; else their difference is the gap. docs/planning.md has the steps and what they assume.
+ * The search for the cheapest cluster and scheduler: from below, and in a large space from an incumbent above. Where the
+ * two meet, all that is cheaper is ruled out; else their difference is the gap. docs/planning.md has the steps.
  * Source: Hooker & Ottosson, "Logic-based Benders decomposition", Mathematical Programming 96, 2003.
  */
 
