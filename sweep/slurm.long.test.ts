@@ -103,9 +103,14 @@ describe.skipIf(!hasSlurm())("on Slurm", () => {
   });
 
   test("a sweep that is cancelled leaves nothing running, and goes on from there", async () => {
+    // However fast this machine is, the second array waits until it is cancelled.
+    lab.says("scontrol", "update", "PartitionName=p", "State=DOWN");
     expect((await sharded("cancelled", "--detach")).code).toBe(0);
     const again = await sharded("cancelled", "--detach");
     expect(again.stderr).toContain("nothing is submitted twice");
+    const last = Math.max(...lab.jobs().map((id) => Number.parseInt(id, 10)));
+    lab.says("scontrol", "hold", String(last));
+    lab.says("scontrol", "update", "PartitionName=p", "State=UP");
     await until("cancelled", ({ finished }) => finished >= 1);
     const { code, stdout } = await tandem("sweep", "cancel", "cancelled");
     expect(code).toBe(0);
