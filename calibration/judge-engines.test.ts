@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { runReplication } from "../sim/replication.ts";
-import { judge } from "./judge.ts";
-import { enginePaces } from "./judge-engines.ts";
+import { enginePaces, judgeEngines } from "./judge-engines.ts";
 import { predict } from "./predict.ts";
 
 const INPUTS = { profiles: {}, traces: {} };
@@ -62,7 +61,7 @@ function judged(served: ScenarioDocument, ratio: number, document = documentOf(1
     predicted: predict(plan, replication, found?.paces[i]).summary.metrics,
     measured: summary.metrics,
   }));
-  return { ...judge(pairs, BY), found };
+  return { ...judgeEngines(pairs, BY, found?.doubt ?? null), found };
 }
 
 test("iterations that take a little longer than their profile are the host's pace, which predictions follow", () => {
@@ -74,8 +73,15 @@ test("iterations that take a little longer than their profile are the host's pac
   expect(found?.note).toMatch(/iterations took 8\.0% longer .* tpotMeanMs −/);
 });
 
+test("nobody can tell where the pace changed by more than quiet hosts' does", () => {
+  const { verdict, judgements, found } = judged(documentOf(1.2), 1.2);
+  expect(verdict).toBe("cannot tell");
+  expect(judgements.tpotMeanMs?.reason).toMatch(/^iterations took 20% longer .* calibrate again$/);
+  expect(found?.iterations.storedError.tpotMeanMs).toBeLessThan(-0.15);
+});
+
 test("a profile that is far off, and another policy, disagree", () => {
-  const { verdict, found } = judged(documentOf(1.2), 1.2);
+  const { verdict, found } = judged(documentOf(1.4), 1.4);
   expect([verdict, found?.paces]).toEqual(["disagrees", RUNS.map(() => ({}))]);
   expect(found?.note).toContain("more than a host's pace changes");
   const [one, other] = ["vllm", "vllm-v0"].map((policy) => documentOf(1, policy, 30));

@@ -6,13 +6,13 @@ import { meanOf } from "../engine/statistics/estimate.ts";
 import type { ValidationResult } from "../results/validation.ts";
 import { poolsOf } from "../scenario/compile/placement.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
-import { type JudgedBy, judge, signedPercent } from "./judge.ts";
+import { type JudgedBy, type JudgedRun, type Judgement, judge, signedPercent } from "./judge.ts";
 import { percentMore } from "./judge-blocks.ts";
 import { type PredictionPlan, predict } from "./predict.ts";
 import type { RealRun } from "./real-runs.ts";
 
-/** A host's pace changes by less between a calibration and a run; more speaks against the profile. */
-const MOST_DRIFT = 0.15;
+/** A quiet host's pace changes by less between a calibration and a run, and one that others share by less than the second (17% was seen). */
+const [MOST_DRIFT, MOST_SEEN] = [0.15, 0.3];
 
 type EngineRun = Pick<RealRun, "replication" | "summary">;
 
@@ -21,6 +21,8 @@ interface EnginePaces {
   readonly paces: readonly Readonly<Record<string, number>>[];
   readonly iterations: NonNullable<ValidationResult["iterations"]>;
   readonly note: string;
+  /** Why runs that are predicted well at this pace do not speak for the profile; null where they do. */
+  readonly doubt: string | null;
 }
 
 /** Null where no run has an engine that runs for real. */
@@ -40,15 +42,31 @@ export function enginePaces(
     by,
   );
   const took = `iterations took ${percentMore(ratio - 1)} than their step profile says`;
-  const isPace = Math.abs(ratio - 1) <= MOST_DRIFT;
   const errors = Object.entries(storedError).map(([name, one]) => `${name} ${signedPercent(one)}`);
+  const change = Math.abs(ratio - 1);
+  const isPace = change <= MOST_SEEN;
   return {
     paces: ratios.map((one) => (isPace ? ofWriters(plan.document, one) : {})),
     iterations: { ratio, storedError },
     note: isPace
       ? `predicted at the host's pace now: ${took}; from the profile alone predictions are off by ${errors.join(", ")}`
       : `${took}: more than a host's pace changes, so the profile does not hold here; calibrate again`,
+    doubt:
+      isPace && change > MOST_DRIFT
+        ? `${took}: the host's pace, or a profile of another machine; calibrate again`
+        : null,
   };
+}
+
+/** What the pace does not explain is judged as ever. */
+export function judgeEngines(
+  runs: readonly JudgedRun[],
+  by: JudgedBy,
+  doubt: string | null,
+): Judgement {
+  const judgement = judge(runs, by);
+  if (doubt === null || judgement.verdict === "disagrees") return judgement;
+  return judge(runs, { ...by, unfit: by.unfit ?? doubt });
 }
 
 /** By pool of a language model. */

@@ -25,9 +25,9 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { judgeRuns, lookError, looksOf } from "./blocks.ts";
 import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
-import { judge, LEAST_RUNS } from "./judge.ts";
+import { LEAST_RUNS } from "./judge.ts";
 import { type Block, percentMore } from "./judge-blocks.ts";
-import { enginePaces } from "./judge-engines.ts";
+import { enginePaces, judgeEngines } from "./judge-engines.ts";
 import { type MessageCosts, messageCosts } from "./message-costs.ts";
 import { predict } from "./predict.ts";
 import {
@@ -87,7 +87,10 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     predicted: predictions[i].summary.metrics,
     measured: summary.metrics,
   }));
-  const { judgement, blocks } = told ?? { judgement: judge(judged, by), blocks: {} };
+  const { judgement, blocks } = told ?? {
+    judgement: judgeEngines(judged, by, engines?.doubt ?? null),
+    blocks: {},
+  };
   const notes = [
     ...predictionNotes,
     ...paceNote(told?.blocks.judgedBy),

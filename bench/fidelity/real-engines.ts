@@ -5,8 +5,7 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { judge } from "../../calibration/judge.ts";
-import { enginePaces } from "../../calibration/judge-engines.ts";
+import { enginePaces, judgeEngines } from "../../calibration/judge-engines.ts";
 import { withMessageCosts } from "../../calibration/message-costs.ts";
 import { predict } from "../../calibration/predict.ts";
 import { realRuns, unfitness } from "../../calibration/real-runs.ts";
@@ -182,12 +181,12 @@ async function otherPolicy(file: string, policy: string): Promise<Omit<Outcome, 
   const plan = { ...place, document: loaded.document };
   const unfit = unfitness(all, RUNS) ?? doubt;
   const by = { tolerance: TOLERANCE, unfit, runSeconds: 0, warmupS: 0 };
-  const { paces = [], iterations } = enginePaces(plan, runs, by) ?? {};
+  const { paces = [], iterations, doubt: paceDoubt = null } = enginePaces(plan, runs, by) ?? {};
   const judged = runs.map(({ replication, summary }, i) => ({
     predicted: predict(plan, replication, paces[i]).summary.metrics,
     measured: summary.metrics,
   }));
-  const { verdict, error, judgements } = judge(judged, by);
+  const { verdict, error, judgements } = judgeEngines(judged, by, paceDoubt);
   const reason = Object.values(judgements).find((found) => found.reason !== undefined)?.reason;
   return {
     ...{ verdict, error: rounded(error), ownError: {} },
