@@ -212,7 +212,7 @@ test("what a real engine writes for a client decides a condition, and the draws 
     const own = { ...request(""), results: [said, null], index, slot: 0 };
     return draws.holds(own as unknown as LiveRequest, 1, ran);
   };
-  expect([holds(null, "better ask it"), holds(null, "it is 4"), holds(0, "it is 4")]).toEqual([
-    ...[true, false, true],
-  ]);
+  expect(holds(null, "better ask it")).toBe(true);
+  expect(holds(null, "it is 4")).toBe(false);
+  expect(holds(0, "it is 4")).toBe(true);
 });
