@@ -58,7 +58,7 @@ export function enginePaces(
   };
 }
 
-/** What the pace does not explain is judged as ever. */
+/** Judges runs that were predicted at their own pace. A doubt takes away an agreement, and leaves a disagreement. */
 export function judgeEngines(
   runs: readonly JudgedRun[],
   by: JudgedBy,

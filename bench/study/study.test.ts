@@ -235,7 +235,7 @@ describe("the field", () => {
     const of = CASES[0];
     const both = { of, members: [member("a", [1, 2]), member("b", [1, 1])] };
     const lone = { of, members: [member("a", null), member("b", [1, 1])] };
-    // Of all windows 1.5; without the first 2, without the second 1: an error of 0.5, times t of one degree of freedom.
+    // Both windows give 1.5, the second alone 2, the first alone 1: the error is 0.5, times t of one degree of freedom.
     const { mean, halfWidth95 } = costOver([both, lone], ["a"], ["b"]) as Estimate;
     expect([mean, halfWidth95]).toEqual([1.5, expect.closeTo(0.5 * 12.706, 2)]);
     expect(costOver([lone], ["a"], ["b"])).toBeNull();

@@ -32,7 +32,7 @@ export interface LoadReport {
   readonly latencyMaxMs: number | null;
   /** Those with at least five requests above them, and the maximum. */
   readonly percentiles: readonly { readonly percentile: number; readonly latencyMs: number }[];
-  /** Of language models that write last, as the gateway saw their tokens; null without any, and over REST. */
+  /** The gateway times the tokens of language models that write last; null without any, and over REST. */
   readonly tokens: {
     readonly ttftMeanMs: number;
     readonly ttftP99Ms: number | null;

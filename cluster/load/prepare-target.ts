@@ -163,7 +163,7 @@ function accessOver(isTls: boolean, { tls, token }: ClientAccess): ClientAccess 
   return { tls: isTls ? (tls ?? { ca: null, pair: null, server: null }) : null, token };
 }
 
-/** What a target sends, from what is drawn or given. */
+/** A target turns each kind of content into its own requests. */
 interface Forms<Content> {
   readonly picture: (picture: Uint8Array) => Content;
   readonly tensors: (tensors: readonly DataTensor[]) => Content;

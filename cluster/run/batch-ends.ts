@@ -51,7 +51,7 @@ export function batchEnds({ budget, written, isLive }: Surroundings) {
       at: { readonly replica: string; readonly nowUs: number },
     ): Failures {
       budget.finished(batch.requests.length);
-      // What was lost before was done again.
+      // A job that was lost before has been done again, so its reason is out of date.
       for (const request of batch.requests) if (isLive(request)) request.error = null;
       return keepOutputs(batch, outputs, times, at);
     },

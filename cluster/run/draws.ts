@@ -226,7 +226,7 @@ export class RunDraws {
   }
 }
 
-/** What a language model has written; nothing where it did not run. */
+/** Gives the text of a language model, or an empty one where it did not run. */
 function writtenIn(result: TaskResult | null): string {
   const { value } = JSON.parse(result?.text ?? "{}") as { value?: { text?: string } | null };
   return value?.text ?? "";
