@@ -4,8 +4,9 @@
  */
 import { OUTCOMES, type Outcome } from "../../engine/dispatch/driver.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
-import type { ReplicaSystem, System } from "../../engine/system/system.ts";
+import type { PipelineSystem, ReplicaSystem, System } from "../../engine/system/system.ts";
 import { type WholeReplicas, wholeReplicas } from "../../engine/system/whole-replicas.ts";
+import { poolsOfEngines, writesLast } from "../../engine/system/writers.ts";
 import { monotonicUs } from "../time/clock.ts";
 import type { GatewayStatus, ReplicaStatus } from "./gateway-status.ts";
 import { Recent, WindowSum } from "./lately.ts";
@@ -40,7 +41,7 @@ const SECONDS: readonly number[] = [
 
 const BATCH_SIZES: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128];
 
-function pipelineCounts(name: string) {
+function pipelineCounts({ name, tasks }: PipelineSystem) {
   return {
     name,
     /** By index into `OUTCOMES`. */
@@ -48,6 +49,10 @@ function pipelineCounts(name: string) {
     inFlight: 0,
     /** From taking a request to its answer, s; completed requests only. */
     duration: new Histogram(SECONDS),
+    /** Of the last text of a completed request, s; null where no language model writes last. */
+    tokenTimes: tasks.some(writesLast)
+      ? { first: new Histogram(SECONDS), each: new Histogram(SECONDS) }
+      : null,
     recent: new Recent(),
     /** Requests with and without a result in the last seconds. */
     completedLately: new WindowSum(),
@@ -55,7 +60,7 @@ function pipelineCounts(name: string) {
   };
 }
 
-function taskCounts(name: string) {
+function taskCounts(name: string, isEngine: boolean) {
   return {
     name,
     /** From a job being ready to the start of its batch, s; by job. */
@@ -68,6 +73,8 @@ function taskCounts(name: string) {
     rpc: new Histogram(SECONDS),
     batchSize: new Histogram(BATCH_SIZES),
     wasted: 0,
+    /** Null: no engines serve it. */
+    tokens: isEngine ? { prompt: 0, generated: 0 } : null,
   };
 }
 
@@ -106,8 +113,9 @@ export class GatewayCounts implements RunSink {
   constructor(system: System, timeScale: number) {
     this.#timeScale = timeScale;
     this.#poolOf = system.replicas.map(({ pool }) => pool);
-    this.pipelines = system.pipelines.map(({ name }) => pipelineCounts(name));
-    this.tasks = system.pools.map(({ name }) => taskCounts(name));
+    this.pipelines = system.pipelines.map(pipelineCounts);
+    const isEngine = poolsOfEngines(system);
+    this.tasks = system.pools.map(({ name }, pool) => taskCounts(name, isEngine[pool]));
     this.wholes = wholeReplicas(system);
     this.firstOf = system.pools.map(({ first }) => first);
     this.#running = new Int32Array(system.replicas.length);
@@ -167,11 +175,22 @@ export class GatewayCounts implements RunSink {
     this.missed(batch);
   }
 
+  wrote({ replica }: RunningBatch, tokens: number): void {
+    const own = this.tasks[this.#poolOf[replica]].tokens;
+    if (own !== null) own.generated += tokens;
+  }
+
+  read({ replica }: RunningBatch, promptTokens: number): void {
+    const own = this.tasks[this.#poolOf[replica]].tokens;
+    if (own !== null) own.prompt += promptTokens;
+  }
+
   missed({ replica }: RunningBatch): void {
     this.#running[replica] = 0;
   }
 
-  ended({ pipeline, takenUs }: RunningRequest, outcome: Outcome, nowUs: number): void {
+  ended(request: RunningRequest, outcome: Outcome, nowUs: number): void {
+    const { pipeline, takenUs, arrivedUs, written } = request;
     const own = this.pipelines[pipeline];
     own.inFlight--;
     own.outcomes[OUTCOMES.indexOf(outcome)]++;
@@ -185,6 +204,10 @@ export class GatewayCounts implements RunSink {
     own.duration.add(seconds);
     own.recent.add(seconds * 1000, atUs);
     this.recent.add(seconds * 1000, atUs);
+    if (own.tokenTimes === null || written === null) return;
+    // The scenario's time counts from the intended arrival, this one from the gateway's receipt.
+    own.tokenTimes.first.add(this.#seconds(written.ttftUs - (takenUs - arrivedUs)));
+    if (written.tokens > 1) own.tokenTimes.each.add(this.#seconds(written.tpotUs));
   }
 
   #seconds(scenarioUs: number): number {

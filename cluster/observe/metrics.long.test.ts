@@ -1,8 +1,15 @@
 /** `/metrics` and `/status` of a real gateway, after requests whose ends are known. */
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { measuredRun } from "../deploy/measured-run.ts";
-import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import {
+  eventually,
+  NO_INPUTS,
+  noOp,
+  twoTasks,
+  withDeployment,
+} from "../deployment.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import { peer } from "../protocol/peers.test-support.ts";
 import type { GatewayStatus } from "./gateway-status.ts";
@@ -71,6 +78,56 @@ it("counts all runs, under the field's metric names", async () => {
       expect(text).toContain(`# HELP ${name} `);
       expect(name.endsWith("_total"), name).toBe(type === "counter");
     }
+  });
+});
+
+it("counts tokens and their times where a language model writes, and only there", async () => {
+  const document = scenarioSchema.parse({
+    ...noOp(),
+    pipelines: {
+      answer: {
+        tasks: {
+          read: { model: "reader", tokens: { prompt: 20, output: 6 } },
+          write: { model: "writer", after: ["read"], tokens: { from: "read" } },
+        },
+      },
+      look: { tasks: { look: { model: "looker" } } },
+    },
+    models: {
+      looker: { service: { distribution: "deterministic", meanMs: 2 } },
+      reader: { tokens: { steps: { prefill: [20, 0, 0], decode: [2, 0, 0] }, maxSequences: 2 } },
+      writer: { tokens: { steps: { prefill: [2, 0, 0], decode: [4, 0, 0] }, maxSequences: 2 } },
+    },
+    cluster: { replicas: { read: 1, write: 1, look: 1 } },
+  });
+  await withDeployment({ document, backend: "replay" }, async ({ gateway }) => {
+    const ask = async (): Promise<void> => {
+      const answer = await fetch(`${gateway.http}/v1/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ model: "answer", prompt: "x" }),
+      });
+      expect(answer.status).toBe(200);
+    };
+    const before = (await scrape(gateway.http)).samples;
+    await Promise.all([ask(), ask(), ask()]);
+    const { text, samples } = await scrape(gateway.http);
+    const grown = (name: string): number => (samples.get(name) ?? 0) - (before.get(name) ?? 0);
+    const [first, each] = ["time_to_first_token", "time_per_output_token"].map((name) =>
+      ["sum", "count"].map((part) => grown(`tandem_${name}_seconds_${part}{pipeline="answer"}`)),
+    );
+    expect([first[1], each[1]]).toEqual([3, 3]);
+    expect(first[0]).toBeGreaterThan(3 * 0.019);
+    expect(each[0]).toBeGreaterThan(3 * 0.0039);
+    const tokens = ["read", "write"].map((task) =>
+      ["prompt", "generation"].map((what) => grown(`tandem_${what}_tokens_total{task="${task}"}`)),
+    );
+    // The second engine gets the prompt's keys and values, and the first token is the first engine's.
+    expect(tokens).toEqual([
+      [60, 3],
+      [0, 15],
+    ]);
+    expect(text).not.toMatch(/token.*look/);
   });
 });
 

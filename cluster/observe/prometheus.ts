@@ -55,6 +55,7 @@ export async function exposition(
     ...requestFamilies(counts, state),
     ...replicaFamilies(counts, state),
     ...histograms(counts),
+    ...tokenFamilies(counts),
     ...workerFamilies(() => present),
     counter("tandem_connections_refused_total", "Connections closed: too many", () => [
       [{}, refused.connections],
@@ -185,6 +186,35 @@ function histograms({ pipelines, tasks }: GatewayCounts): readonly Family[] {
         help,
         tasks.map((task) => [{ task: task.name }, task[field]]),
       ),
+    ),
+  ];
+}
+
+/** Named as vLLM names them; a deployment without language models has none. */
+function tokenFamilies({ pipelines, tasks }: GatewayCounts): readonly Family[] {
+  const written = pipelines.flatMap(({ name, tokenTimes }) =>
+    tokenTimes === null ? [] : [{ labels: { pipeline: name }, ...tokenTimes }],
+  );
+  const engines = tasks.flatMap(({ name, tokens }) =>
+    tokens === null ? [] : [{ labels: { task: name }, tokens }],
+  );
+  if (engines.length === 0) return [];
+  return [
+    counter("tandem_prompt_tokens_total", "Tokens of the prompts that were answered", () =>
+      engines.map(({ labels, tokens }) => [labels, tokens.prompt]),
+    ),
+    counter("tandem_generation_tokens_total", "Tokens that language models wrote", () =>
+      engines.map(({ labels, tokens }) => [labels, tokens.generated]),
+    ),
+    histogram(
+      "tandem_time_to_first_token_seconds",
+      "From taking a request to the first token of its last text",
+      written.map(({ labels, first }) => [labels, first]),
+    ),
+    histogram(
+      "tandem_time_per_output_token_seconds",
+      "From each token of the last text to the next, as a mean of a request",
+      written.map(({ labels, each }) => [labels, each]),
     ),
   ];
 }

@@ -13,6 +13,16 @@ import { csvCell } from "../../scenario/reading/trace.ts";
 import type { CallContext } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/clock.ts";
 
+/** The last text that a language model wrote for a request; times in µs of the scenario. */
+export interface Written {
+  readonly promptTokens: number;
+  readonly tokens: number;
+  /** From the request's arrival to the first token. */
+  readonly ttftUs: number;
+  /** Each token after it took so long. */
+  readonly tpotUs: number;
+}
+
 /** A request that the gateway has taken. All instants are µs of the scenario's time since the run's start. */
 export interface RunningRequest {
   /** Its number in the run, or null. */
@@ -34,6 +44,8 @@ export interface RunningRequest {
   readonly accuracy: number;
   /** The answers that it is made of; known once it has ended. */
   readonly made: AnswerSummary;
+  /** Null without a language model that writes last. */
+  readonly written: Written | null;
   readonly error: { readonly message: string } | null;
 }
 
@@ -64,6 +76,10 @@ export interface RunSink {
   served?(batch: RunningBatch, times: BatchTimes, nowUs: number): void;
   /** A batch failed on its replica, or was lost with it. */
   wasted?(batch: RunningBatch, reason: string, nowUs: number): void;
+  /** A language model wrote tokens of a batch's answer. */
+  wrote?(batch: RunningBatch, tokens: number): void;
+  /** A language model's answer is whole: its prompt had so many tokens. */
+  read?(batch: RunningBatch, promptTokens: number): void;
   /** A batch's start window passed before it could start: its jobs wait again. */
   missed?(batch: RunningBatch, nowUs: number): void;
   /** A request ended; the run answers it next. `goalUs` is its latency goal, or Infinity. */

@@ -6,6 +6,7 @@ import { PassThrough } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { Fault } from "../../engine/basics/fault.ts";
+import { writesLast } from "../../engine/system/writers.ts";
 import { callPipeline } from "../front/pipeline-call.ts";
 import type { PipelineModels } from "../front/pipeline-models.ts";
 import { promptRequest } from "../load/tensor-inputs.ts";
@@ -71,8 +72,7 @@ export function addCompletionRoutes(app: App, models: PipelineModels): void {
   const { pipelines } = models.gateway.system;
   const names = pipelines.flatMap(({ name, tasks }) => {
     const begin = tasks.filter(({ tokens }) => tokens !== null);
-    const end = tasks.filter((one) => one.isSink && (one.tokens ?? one.continuation) !== null);
-    return begin.length === 1 && end.length === 1 ? [name] : [];
+    return begin.length === 1 && tasks.filter(writesLast).length === 1 ? [name] : [];
   });
   const describe = describer("infer", "completions");
   const listed = z

@@ -5,7 +5,7 @@ import { Fault } from "../../engine/basics/fault.ts";
 import type { Outcome } from "../../engine/dispatch/driver.ts";
 import { type AnswerSummary, PLAIN_ANSWERS } from "../../engine/dispatch/request-table.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import type { RunningRequest } from "../observe/run-sink.ts";
+import type { RunningRequest, Written } from "../observe/run-sink.ts";
 import type { CallContext, WrittenPart } from "../protocol/messages.ts";
 import type { Clock } from "../time/clock.ts";
 
@@ -33,16 +33,6 @@ export interface Submission {
   readonly maxTokens?: number | undefined;
   /** Gets the tokens of language models as they come; the answer has the whole text. */
   readonly told?: ((part: WrittenPart) => void) | undefined;
-}
-
-/** The last text that a language model wrote for a request; times in µs of the scenario. */
-interface Written {
-  readonly promptTokens: number;
-  readonly tokens: number;
-  /** From the request's arrival to the first token. */
-  readonly ttftUs: number;
-  /** Each token after it took so long. */
-  readonly tpotUs: number;
 }
 
 /** The run of one task of a request; times in µs of the scenario since the run's start. */

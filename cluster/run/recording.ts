@@ -93,6 +93,12 @@ function toAll(sinks: readonly RunSink[]): Required<RunSink> {
     wasted: (batch, reason, nowUs) => {
       for (const sink of sinks) sink.wasted?.(batch, reason, nowUs);
     },
+    wrote: (batch, tokens) => {
+      for (const sink of sinks) sink.wrote?.(batch, tokens);
+    },
+    read: (batch, promptTokens) => {
+      for (const sink of sinks) sink.read?.(batch, promptTokens);
+    },
     missed: (batch, nowUs) => {
       for (const sink of sinks) sink.missed?.(batch, nowUs);
     },

@@ -97,7 +97,7 @@ export class Turns implements Driver {
     this.labels = new EnsembleAnswers({ isReplay, live, drawn });
     this.#batches = new ReplicaBatches(system.replicas.length);
     const isLive = this.isLive.bind(this);
-    this.#written = WrittenTokens.for(system, recorder, maxSamples, isLive);
+    this.#written = WrittenTokens.for(parts.recording, maxSamples, isLive);
     const budget = retryBudget(bounds.retryTokens, bounds.retryTokenRatio);
     this.#ends = batchEnds({ budget, written: this.#written, isLive });
     this.#dispatcher = new Dispatcher(system, scheduler, this, log);

@@ -1,9 +1,9 @@
 /** The tokens that language models stream for a run's batches: when the first came, how many, and what their clients hear. */
 import { Fault } from "../../engine/basics/fault.ts";
 import type { Dispatcher } from "../../engine/dispatch/dispatcher.ts";
-import type { RunRecorder } from "../../engine/metrics/recorder.ts";
 import { TokenTally } from "../../engine/metrics/token-tally.ts";
 import type { System } from "../../engine/system/system.ts";
+import type { RunSink } from "../observe/run-sink.ts";
 import {
   engineUseOf,
   type ModelInferResponse,
@@ -12,6 +12,7 @@ import {
 } from "../protocol/messages.ts";
 import type { StartedBatch } from "./batch.ts";
 import type { LiveRequest } from "./live-request.ts";
+import type { Recording } from "./recording.ts";
 
 interface Progress {
   readonly firstUs: number;
@@ -44,23 +45,30 @@ export class WrittenTokens {
   /** First tokens, by task, of which other tasks make the rest. */
   readonly #begun = new WeakMap<LiveRequest, Map<number, Progress>>();
   readonly #system: System;
+  readonly #sink: Pick<Required<RunSink>, "wrote" | "read">;
   readonly #isLive: IsLive;
 
   /** Null where no device serves a language model. Keeps at most so many times exactly. */
   static for(
-    system: System,
-    recorder: RunRecorder,
+    { recorder, sink }: Pick<Recording, "recorder" | "sink">,
     mostExact: number | undefined,
     isLive: IsLive,
   ): WrittenTokens | null {
+    const { system, warmupUs } = recorder;
     if (!system.devices.some(({ sharing }) => sharing?.kind === "iterations")) return null;
-    recorder.tokens = new TokenTally(recorder.system, recorder.warmupUs, mostExact);
-    return new WrittenTokens(system, recorder.tokens, isLive);
+    recorder.tokens = new TokenTally(system, warmupUs, mostExact);
+    return new WrittenTokens(system, recorder.tokens, sink, isLive);
   }
 
-  private constructor(system: System, tally: TokenTally, isLive: IsLive) {
+  private constructor(
+    system: System,
+    tally: TokenTally,
+    sink: Pick<Required<RunSink>, "wrote" | "read">,
+    isLive: IsLive,
+  ) {
     this.#system = system;
     this.#tally = tally;
+    this.#sink = sink;
     this.#isLive = isLive;
   }
 
@@ -89,7 +97,9 @@ export class WrittenTokens {
     if (progress === undefined && begun === undefined) return;
     const firstUs = begun?.firstUs ?? progress?.firstUs ?? nowUs;
     const tokens = (begun?.tokens ?? 0) + (progress?.tokens ?? 0);
+    const promptTokens = response.parameters?.prompt_tokens?.int64Param ?? 0;
     this.#tally.ranElsewhere(engineUseOf(response));
+    if (begun === undefined) this.#sink.read(batch, promptTokens);
     const [request] = batch.requests;
     if (!this.#isLive(request)) return;
     const { goesOn, isLast } = partOf(this.#system, batch);
@@ -102,7 +112,6 @@ export class WrittenTokens {
     this.#tally.wrote(dispatcher, job, firstUs, nowUs, tokens);
     if (!isLast) return;
     const tpotUs = tokens === 1 ? 0 : (nowUs - firstUs) / (tokens - 1);
-    const promptTokens = response.parameters?.prompt_tokens?.int64Param ?? 0;
     request.written = { promptTokens, tokens, ttftUs: firstUs - request.arrivedUs, tpotUs };
   }
 
@@ -126,6 +135,7 @@ export class WrittenTokens {
     const progress = this.#progress.get(batch) ?? { firstUs: nowUs, tokens: 0 };
     progress.tokens += tokens;
     this.#progress.set(batch, progress);
+    this.#sink.wrote(batch, tokens);
     const [request] = batch.requests;
     const { told } = request;
     if (told === undefined || !this.#isLive(request)) return;

@@ -2,6 +2,7 @@
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { LatencyStore } from "../statistics/latency-store.ts";
 import type { System } from "../system/system.ts";
+import { writesLast } from "../system/writers.ts";
 import type { TokenEngine } from "../tokens/token-engine.ts";
 import type { ByMetric } from "./figures.ts";
 
@@ -40,11 +41,7 @@ export class TokenTally {
     this.#tpot = new LatencyStore(mostExact);
     this.#pipelines = pipelines;
     this.#warmupUs = warmupUs;
-    this.#writers = pipelines.map(({ tasks }) =>
-      tasks.map(
-        ({ tokens, continuation, isSink }) => (tokens !== null || continuation !== null) && isSink,
-      ),
-    );
+    this.#writers = pipelines.map(({ tasks }) => tasks.map(writesLast));
   }
 
   /** A job has its last token. TPOT is of the tokens after the first. */
