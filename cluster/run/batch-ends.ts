@@ -31,7 +31,7 @@ export function batchEnds({ budget, written, isLive }: Surroundings) {
     });
   /** A job that has streamed tokens does not start again. */
   const undone = (batch: StartedBatch, why: Fault): Failures => {
-    // The reason, should the dispatcher not try it again.
+    // Kept should the dispatcher not try it again; a request that ends otherwise has no error.
     for (const request of batch.requests) request.error = why;
     const error = written?.failureOf(batch, why.message) ?? null;
     return error === null ? spendRetries(batch) : [[batch.requests[0], error]];
@@ -51,8 +51,6 @@ export function batchEnds({ budget, written, isLive }: Surroundings) {
       at: { readonly replica: string; readonly nowUs: number },
     ): Failures {
       budget.finished(batch.requests.length);
-      // A job that was lost before has been done again, so its reason is out of date.
-      for (const request of batch.requests) if (isLive(request)) request.error = null;
       return keepOutputs(batch, outputs, times, at);
     },
     /** On a replica that is up: another may run it, unless it fails `everywhere`, with that code. */

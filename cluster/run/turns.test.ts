@@ -15,13 +15,22 @@ import { RunSchedulers } from "./run-schedulers.ts";
 import { DEFAULT_BOUNDS } from "./specification.ts";
 import { Turns } from "./turns.ts";
 
+interface Given {
+  readonly bounds?: object;
+  readonly scheduler?: object;
+  /** Replicas of each task; the tasks are branches that nothing precedes. */
+  readonly tasks?: Readonly<Record<string, number>>;
+}
+
 /** A run of one task on two replicas, without clock, timers and links; `after` says what a turn gave. */
-function turns({ bounds = {}, scheduler = {} }: { bounds?: object; scheduler?: object } = {}) {
+function turns({ bounds = {}, scheduler = {}, tasks = { only: 2 } }: Given = {}) {
   const batching = { policy: "size-or-timeout", maxBatch: 2, waitMs: 0 };
   const policies = { routing: "central", ordering: "fifo", batching, ...scheduler };
   const service = { distribution: "deterministic", meanMs: 1, batch: { marginal: 0, max: 4 } };
   const models = { nothing: { service } };
-  const document = noOp({ models, cluster: { replicas: { only: 2 } }, scheduler: policies });
+  const branches = Object.keys(tasks).map((task) => [task, { model: "nothing" }]);
+  const pipelines = { echo: { tasks: Object.fromEntries(branches) } };
+  const document = noOp({ pipelines, models, cluster: { replicas: tasks }, scheduler: policies });
   const system = compileSystem(document, NO_INPUTS);
   const log = new RunLog();
   const options = {
@@ -71,7 +80,7 @@ function turns({ bounds = {}, scheduler = {} }: { bounds?: object; scheduler?: o
     const { goalUs } = draws.take(submission, slot);
     const { answer } = submission;
     const taking = { slot, arrivedUs: nowUs, goalUs, takenAtUs: 0, takenUs: nowUs, answer };
-    return liveRequest(submission, { ...taking, results: 1 });
+    return liveRequest(submission, { ...taking, results: system.stride });
   };
   const arrive = (index: number) => after({ kind: "arrive", request: request(index) });
   for (const replica of [0, 1]) after({ kind: "join", replica });
@@ -133,6 +142,24 @@ test("a request whose replicas are lost one after another ends with the reason o
     after({ kind: "join", replica });
   }
   expect(given).toEqual(["failed 0: its worker was lost: the endpoint fell silent"]);
+});
+
+test("a branch that is served takes no reason from a lost one, and what is done again leaves none", () => {
+  const { run, after, arrive } = turns({ tasks: { left: 1, right: 1 } });
+  const lose = (): readonly string[] => {
+    const given = after({ kind: "lose", replica: 0, reason: "the endpoint fell silent" });
+    return [...given, ...after({ kind: "join", replica: 0 })];
+  };
+  arrive(0);
+  lose();
+  after(served(run, 1));
+  let given: readonly string[] = [];
+  for (let losses = 0; losses < 20 && run.inSystem > 0; losses++) given = lose();
+  expect(given).toEqual(["failed 0: its worker was lost: the endpoint fell silent"]);
+  arrive(1);
+  lose();
+  after(served(run, 1));
+  expect(after(served(run, 0))).toEqual(["completed 1"]);
 });
 
 test("where the budget of retries is spent a lost batch ends with an error", () => {

@@ -92,9 +92,8 @@ export class Turns implements Driver {
     const { system, scheduler, backend, bounds, log, seed, maxSamples } = options;
     const { recorder } = parts.recording;
     const live = (slot: number): LiveRequest => this.#live[slot] as LiveRequest;
-    const isReplay = replays(backend);
     const drawn = (slot: number, task: number) => parts.draws.label(live(slot), task);
-    this.labels = new EnsembleAnswers({ isReplay, live, drawn });
+    this.labels = new EnsembleAnswers({ isReplay: replays(backend), live, drawn });
     this.#batches = new ReplicaBatches(system.replicas.length);
     const isLive = this.isLive.bind(this);
     this.#written = WrittenTokens.for(parts.recording, maxSamples, isLive);
@@ -328,6 +327,7 @@ export class Turns implements Driver {
     request.serial = serial[slot];
     request.accuracy = accuracy[slot];
     request.made = this.#dispatcher.answers.of(slot);
+    if (outcome !== "failed") request.error = null;
     const isLate = recording.recorder.tokens?.wasLate(slot) ?? false;
     const goalUs = isLate ? -1 : deadlineUs[slot] - request.arrivedUs;
     recording.sink.ended(request, outcome, nowUs, goalUs);
