@@ -93,11 +93,11 @@ async function served(
   }
 }
 
-test("a server that falls silent, breaks off or tells an error fails its request, with the tokens it gave", async () => {
+test("a server that falls silent, breaks off or tells an error fails its request", async () => {
   const ask = async (url: string): Promise<unknown> =>
     (await externalWriter({ url, model: "m", timeoutS: 0.3 })).run(batch, () => undefined);
   await served([TOKEN, TOKEN], false, (url) =>
-    expect(ask(url)).rejects.toThrow("sent nothing for 0.3 s, after 2 tokens"),
+    expect(ask(url)).rejects.toThrow(/sent nothing for 0.3 s$/),
   );
   await served([TOKEN], true, (url) => expect(ask(url)).rejects.toThrow("broke off"));
   const error = JSON.stringify({ error: { message: "too long" } });

@@ -96,9 +96,7 @@ async function written(
   let usage: Completion["usage"] = null;
   let unsaid = "";
   const stalled = (): void =>
-    abort.abort(
-      new Fault("cluster-failure", `${url} sent nothing for ${timeoutS} s, after ${tokens} tokens`),
-    );
+    abort.abort(new Fault("cluster-failure", `${url} sent nothing for ${timeoutS} s`));
   let patience = setTimeout(stalled, timeoutS * 1000);
   try {
     const headers = { "content-type": "application/json" };
