@@ -62,7 +62,7 @@ describe("tandem load", () => {
     }
   });
 
-  it("sends a gateway's language model texts of the scenario's lengths", async () => {
+  it("sends a gateway's language model texts of the scenario's lengths, or else of the gateway's", async () => {
     const tokens = { prompt: { distribution: "exponential", mean: 30 }, output: 7, most: 500 };
     const writes = {
       ...SCENARIO,
@@ -73,17 +73,21 @@ describe("tandem load", () => {
     const metadata = {
       ...{ name: "p", versions: ["1"], platform: "tandem_pipeline", outputs: [] },
       inputs: [{ name: "payload", datatype: "BYTES", shape: [-1] }],
+      parameters: {
+        prompt_tokens: { string_value: "12" },
+        output_tokens: { string_value: "5" },
+      },
     };
     const bodies: { inputs: { data: string[] }[]; parameters: unknown }[] = [];
-    await withScenario(writes, (file) =>
+    const send = (...words: string[]) =>
       withEndpoint(
         ({ method }, response, body) => {
           if (method === "POST") bodies.push(JSON.parse(body.toString()));
           response.end(JSON.stringify(metadata));
         },
-        (url) => load(file, "--url", new URL(url).origin),
-      ),
-    );
+        (url) => load(...words, "--url", new URL(url).origin),
+      );
+    await withScenario(writes, (file) => send(file));
     const texts = bodies.map(({ inputs: [{ data }] }) => data[0]);
     expect(new Set(texts).size).toBe(20);
     const lengths = texts.map((text) => text.split(" ").length);
@@ -94,6 +98,11 @@ describe("tandem load", () => {
     expect(bodies.map(({ parameters }) => parameters)).toEqual(
       new Array(20).fill({ max_tokens: 7 }),
     );
+    bodies.length = 0;
+    await send("--model", "p", "--rate", "100", "--count", "3");
+    const plain = bodies.map(({ inputs: [{ data }] }) => data[0].split(" ").length);
+    expect(plain).toEqual([12, 12, 12]);
+    expect(bodies[0].parameters).toEqual({ max_tokens: 5 });
   });
 
   const kept = temporaryFolder("load");

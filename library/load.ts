@@ -1,5 +1,5 @@
 /** `load`: a workload sent to any endpoint, measured from the client's side. */
-import { drawnPrompts } from "../cluster/load/drawn-prompts.ts";
+import { drawnPrompts, evenPrompts } from "../cluster/load/drawn-prompts.ts";
 import { type LoadReport, loadReport } from "../cluster/load/load-report.ts";
 import { prepareTarget } from "../cluster/load/prepare-target.ts";
 import { runLoad } from "../cluster/load/run-load.ts";
@@ -107,7 +107,10 @@ async function send(loaded: LoadedScenario, sending: Watch & Values<typeof LOAD>
     // Loads what decodes and draws pictures: only where some are sent.
     images: async () =>
       (await import("../calibration/contents.ts")).picturesFor(document, sending.images),
-    prompts: (name) => (sending.images === undefined ? drawnPrompts(system, name, seed) : null),
+    prompts: (name, lengths) =>
+      sending.images === undefined
+        ? (drawnPrompts(system, name, seed) ?? evenPrompts(lengths))
+        : null,
     connections: sending.connections,
     access: accessOf(sending),
     seed,

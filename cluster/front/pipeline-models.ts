@@ -1,6 +1,7 @@
 /** The gateway's pipelines as models of the protocol: their inputs and outputs, from the tensors of their tasks' models. */
 import { Fault } from "../../engine/basics/fault.ts";
-import type { TaskSystem } from "../../engine/system/system.ts";
+import { meanOf } from "../../engine/statistics/estimate.ts";
+import type { TaskSystem, TokenLengthTerms } from "../../engine/system/system.ts";
 import type { Tensor } from "../../models/tensor.ts";
 import {
   bytesMetadata,
@@ -12,6 +13,7 @@ import {
   type ModelState,
   modelNamed,
   type TensorMetadata,
+  type TextLengths,
 } from "../protocol/hosted-models.ts";
 import type { ModelInferRequest, Tensor as WireTensor } from "../protocol/messages.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
@@ -81,6 +83,11 @@ export class PipelineModel implements HostedModel {
       inputs: this.#inputs(),
       outputs: this.#outputs(),
     };
+  }
+
+  get text(): TextLengths | null {
+    const terms = this.#system.tasks.findLast(({ tokens }) => tokens !== null)?.tokens;
+    return terms ? { prompt: meanLength(terms.prompt), output: meanLength(terms.output) } : null;
   }
 
   /** Undefined: all models are loaded. */
@@ -158,6 +165,12 @@ export class PipelineModel implements HostedModel {
     if (tensors.length > 0 && own.every(({ length }) => length > 0)) return tensors;
     return [...bytesMetadata(OUTPUT), ...tensors];
   }
+}
+
+function meanLength(lengths: TokenLengthTerms["prompt"]): number {
+  if (typeof lengths === "number") return lengths;
+  if ("rows" in lengths) return meanOf(lengths.rows);
+  return lengths.distribution === "empirical" ? meanOf(lengths.samples) : lengths.mean;
 }
 
 type Tensors = readonly TensorMetadata[];

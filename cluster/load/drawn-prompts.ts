@@ -2,6 +2,7 @@
 import { RequestDraws } from "../../engine/requests/draws.ts";
 import { TokenLengths } from "../../engine/requests/token-lengths.ts";
 import type { System } from "../../engine/system/system.ts";
+import type { TextLengths } from "../protocol/hosted-models.ts";
 
 export interface DrawnPrompt {
   readonly text: string;
@@ -36,6 +37,14 @@ export function drawnPrompts(
     const { prompt, output } = lengths.jobs;
     return { text: textOf(prompt[task], request), maxTokens: output[task] };
   });
+}
+
+/** For a pipeline that is known by its gateway alone. */
+export function evenPrompts({ prompt, output }: TextLengths): readonly DrawnPrompt[] {
+  return Array.from({ length: PROMPTS }, (_, request) => ({
+    text: textOf(prompt, request),
+    maxTokens: output,
+  }));
 }
 
 /** No two begin alike, so that no server has the beginning of one kept from another. */

@@ -49,6 +49,7 @@ async function driven(
     seed: "1",
     connections: 16,
     access: NO_ACCESS,
+    prompts: () => null,
     images: async () => [Buffer.from("a picture"), Buffer.from("another")],
     ...more,
   });

@@ -7,7 +7,14 @@
  */
 import { Fault } from "../../engine/basics/fault.ts";
 import { InferenceClient } from "../protocol/client.ts";
-import { GATEWAY_NAME, type ModelMetadata, tandemForm } from "../protocol/hosted-models.ts";
+import {
+  GATEWAY_NAME,
+  type ModelConfig,
+  type ModelMetadata,
+  type TextLengths,
+  tandemForm,
+  textLengthsOf,
+} from "../protocol/hosted-models.ts";
 import { type ClientAccess, getJson } from "../security/client-access.ts";
 import type { DrawnPrompt } from "./drawn-prompts.ts";
 import type { TargetSpecification } from "./specification.ts";
@@ -26,8 +33,8 @@ export interface TargetOptions {
   readonly models: readonly string[];
   /** Encoded images, called only for a model that takes payloads. */
   readonly images: () => Promise<readonly Uint8Array[]>;
-  /** Texts for a pipeline of a Tandem gateway that has a language model; null: it has none. */
-  readonly prompts?: (model: string) => readonly DrawnPrompt[] | null;
+  /** Texts for a pipeline of a Tandem gateway that has a language model; null: it gets images too. */
+  readonly prompts: (model: string, lengths: TextLengths) => readonly DrawnPrompt[] | null;
   /** File with tensors in the protocol's JSON. */
   readonly inputs?: string;
   /** File for the body of requests to a plain address. */
@@ -91,8 +98,11 @@ async function grpcTarget(
   const client = new InferenceClient(address, access);
   try {
     const isOurs = (await client.serverMetadata()).name === GATEWAY_NAME;
-    const metadata = (model: string) => client.modelMetadata({ name: model });
-    const requests = await contentsFor(options, metadata, {
+    const about: About = {
+      metadata: (model) => client.modelMetadata({ name: model }),
+      config: async (name) => (await client.ask<GrpcConfig>("ModelConfig", { name })).config,
+    };
+    const requests = await contentsFor(options, about, {
       picture: payloadRequest,
       tensors: rawRequest,
       prompt: promptRequest,
@@ -110,7 +120,14 @@ async function restTarget(options: TargetOptions): Promise<TargetSpecification> 
     type: "application/json",
     body: Buffer.from(JSON.stringify(body)),
   });
-  const contents = await contentsFor(options, (model) => restModel(url, model, access), {
+  const about: About = {
+    metadata: (model) => restModel(url, model, access),
+    config: async (model) => {
+      const { value } = await getJson(`${modelPath(url, model)}/config`, access);
+      return value as unknown as ModelConfig;
+    },
+  };
+  const contents = await contentsFor(options, about, {
     picture: (picture) => ({ type: "application/octet-stream", body: picture }),
     tensors: (inputs) => json({ inputs }),
     prompt: ({ text, maxTokens }) =>
@@ -163,6 +180,16 @@ function accessOver(isTls: boolean, { tls, token }: ClientAccess): ClientAccess 
   return { tls: isTls ? (tls ?? { ca: null, pair: null, server: null }) : null, token };
 }
 
+/** A server's answers about a model. */
+interface About {
+  readonly metadata: (model: string) => Promise<ModelMetadata>;
+  readonly config: (model: string) => Promise<Pick<ModelConfig, "parameters">>;
+}
+
+interface GrpcConfig {
+  readonly config: ModelConfig;
+}
+
 /** A target turns each kind of content into its own requests. */
 interface Forms<Content> {
   readonly picture: (picture: Uint8Array) => Content;
@@ -175,8 +202,8 @@ interface Forms<Content> {
  * pictures; else random tensors.
  */
 async function contentsFor<Content>(
-  { inputs: file, images, prompts = () => null, models, seed }: TargetOptions,
-  metadata: (model: string) => Promise<ModelMetadata>,
+  { inputs: file, images, prompts, models, seed }: TargetOptions,
+  about: About,
   forms: Forms<Content>,
 ): Promise<readonly (readonly Content[])[]> {
   if (file !== undefined) {
@@ -186,9 +213,10 @@ async function contentsFor<Content>(
   const contents: (readonly Content[])[] = [];
   let pictures: readonly Content[] | null = null;
   for (const model of models) {
-    const found = await metadata(model);
+    const found = await about.metadata(model);
     const isOurs = tandemForm(found) === "gateway";
-    const texts = isOurs ? prompts(model) : null;
+    const lengths = isOurs ? textLengthsOf(await about.config(model)) : null;
+    const texts = lengths === null ? null : prompts(model, lengths);
     if (texts !== null) contents.push(texts.map(forms.prompt));
     else if (isOurs) {
       pictures ??= (await images()).map(forms.picture);

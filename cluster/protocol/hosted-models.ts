@@ -102,8 +102,16 @@ export interface LoadCost {
   readonly memoryBytes: number;
 }
 
+/** Mean numbers of tokens. */
+export interface TextLengths {
+  readonly prompt: number;
+  readonly output: number;
+}
+
 export interface HostedModel {
   readonly metadata: ModelMetadata;
+  /** Its payload is text for a language model, of about these lengths; null: any bytes. */
+  readonly text?: TextLengths | null;
   readonly counts: ModelCounts;
   /** Absent where only `ready` is known. */
   readonly state?: ModelState | undefined;
@@ -156,7 +164,7 @@ export async function learnedModel(
 }
 
 export function modelConfig(model: HostedModel): ModelConfig {
-  const { metadata, cost } = model;
+  const { metadata, cost, text } = model;
   const { name, platform, inputs, outputs } = metadata;
   const figures = Object.entries(model.process?.() ?? {});
   return {
@@ -169,10 +177,26 @@ export function modelConfig(model: HostedModel): ModelConfig {
     output: outputs.map(configTensor),
     parameters: {
       ...(cost ? { load_ms: { string_value: cost.loadMs.toFixed(1) } } : {}),
+      ...(text ? textParameters(text) : {}),
       ...Object.fromEntries(figures.map(([key, value]) => [key, { string_value: String(value) }])),
     },
     model_transaction_policy: { decoupled: false },
   };
+}
+
+const [PROMPT, OUTPUT] = ["prompt_tokens", "output_tokens"];
+
+function textParameters({ prompt, output }: TextLengths): ModelConfig["parameters"] {
+  return {
+    [PROMPT]: { string_value: String(Math.ceil(prompt)) },
+    [OUTPUT]: { string_value: String(Math.ceil(output)) },
+  };
+}
+
+/** Null where a model takes no text, or is no pipeline of ours. */
+export function textLengthsOf({ parameters }: Pick<ModelConfig, "parameters">): TextLengths | null {
+  const [prompt, output] = [PROMPT, OUTPUT].map((key) => Number(parameters?.[key]?.string_value));
+  return prompt > 0 && output > 0 ? { prompt, output } : null;
 }
 
 /** Statistics of one model, or of all. Throws Fault("not-found"). */

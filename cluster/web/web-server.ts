@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { Agent, request as ask, type Dispatcher } from "undici";
 import { Fault } from "../../engine/basics/fault.ts";
 import { encodeBytes } from "../../models/tensor.ts";
+import { evenPrompts } from "../load/drawn-prompts.ts";
 import { httpTarget } from "../load/http-target.ts";
 import { prepareTarget, restModel } from "../load/prepare-target.ts";
 import type { LoadTarget } from "../load/specification.ts";
@@ -148,6 +149,7 @@ async function openTarget(
     connections: CONNECTIONS,
     access,
     seed,
+    prompts: (_, lengths) => (payloads.length > 0 ? null : evenPrompts(lengths)),
     images: async () => (payloads.length > 0 ? payloads : [Buffer.alloc(0)]),
   });
   if (prepared.kind !== "http") throw new Fault("usage", `${url} is no address of HTTP`);
