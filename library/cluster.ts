@@ -4,7 +4,7 @@ import { appendFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { plainInputs } from "../cluster/deploy/options.ts";
+import { gatewayInputs } from "../cluster/deploy/options.ts";
 import { type ClusterFolder, type ClusterState, clusterUp } from "../cluster/deploy/state.ts";
 import { traceTarget } from "../cluster/observe/open-tracing.ts";
 import { startRecord } from "../cluster/observe/run-sink.ts";
@@ -65,7 +65,7 @@ export async function clusterOn(
         ...(gatewayPort === undefined ? {} : { gatewayPort }),
         ...(connectionsPerAddress === undefined ? {} : { bounds: { connectionsPerAddress } }),
         document,
-        inputs: plainInputs(inputsOf(loaded)),
+        inputs: gatewayInputs(inputsOf(loaded)),
         backend,
         seed,
         spareReplicas: spare,

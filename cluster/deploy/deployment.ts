@@ -28,9 +28,9 @@ import {
   type DeploymentOptions,
   deployedSystem,
   type Elsewhere,
+  gatewayInputs,
   OWN_CERTIFICATES,
   openElsewhere,
-  plainInputs,
   takeText,
 } from "./options.ts";
 import { type ServedReplica, WorkerPool } from "./worker-pool.ts";
@@ -310,7 +310,7 @@ class GatewayProcess {
     return {
       id: this.#id,
       document,
-      inputs: plainInputs(this.#options.inputs),
+      inputs: gatewayInputs(this.#options.inputs),
       backend,
       seed,
       timeScale,

@@ -24,15 +24,10 @@ import type { RunReport, RunRequest } from "../run/specification.ts";
 import { getJson, getText, NO_ACCESS, postJson } from "../security/client-access.ts";
 import type { Deployment } from "./deployment.ts";
 
-/** Measured data and traces of a scenario, by their paths as written in it. */
-interface RunInputs extends MeasuredInputs {
-  readonly traces?: Readonly<Record<string, readonly number[]>>;
-}
-
 interface MeasuredRunOptions {
   /** With the deployment's shape; scheduler and workload may differ from run to run. */
   readonly document: ScenarioDocument;
-  readonly inputs: RunInputs;
+  readonly inputs: MeasuredInputs;
   readonly seed: string;
   /** By the name of a pipeline; its request i carries entry i mod n. */
   readonly contents: (pipeline: string) => readonly RequestContents[];

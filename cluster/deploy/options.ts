@@ -80,6 +80,16 @@ export function plainInputs(inputs: MeasuredInputs): MeasuredInputs {
   return { profiles, stepProfiles, overheadProfile, traceColumns, schedulerFiles, folder };
 }
 
+/** Arrivals that fit into the specification of a gateway, also where that travels: some 100 kB. */
+const MOST_ARRIVALS = 10_000;
+
+/** With the traces that a gateway keeps for those who simulate its scenario: the short ones. */
+export function gatewayInputs(inputs: MeasuredInputs): MeasuredInputs {
+  const traces = Object.entries(inputs.traces ?? {});
+  const short = traces.filter(([, { length }]) => length <= MOST_ARRIVALS);
+  return { ...plainInputs(inputs), traces: Object.fromEntries(short) };
+}
+
 /** Folders of certificates that a deployment makes for itself: this and its id. */
 export const OWN_CERTIFICATES = "tandem-workers-";
 const CERTIFICATE_DAYS = 365;

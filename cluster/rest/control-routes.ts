@@ -237,6 +237,11 @@ const scenarioSchema = z
     profiles: z.record(z.string(), z.unknown()).describe("measured times, by the path as written"),
     stepProfiles: z.record(z.string(), z.unknown()).optional().describe("of language models"),
     overheadProfile: z.unknown().optional(),
+    traces: z
+      .record(z.string(), z.array(z.number()))
+      .optional()
+      .describe("arrivals in µs, of traces with at most 10,000"),
+    traceColumns: z.record(z.string(), z.unknown()).optional().describe("values by row"),
     room: z.record(z.string(), z.int()).describe("how many replicas each task can have"),
   })
   .describe("what is deployed");
@@ -256,12 +261,13 @@ function addDescriptionRoutes(app: App, gateway: Gateway): void {
     describe("getScenario", "The deployment's scenario and measured times", scenarioSchema),
     () => {
       const { document, inputs } = gateway.specification;
-      const { profiles, stepProfiles, overheadProfile } = inputs;
+      const { profiles, stepProfiles, overheadProfile, traces, traceColumns } = inputs;
       const { pools } = gateway.system;
       const room = Object.fromEntries(
         pools.map(({ name, count, places }) => [name, count / places]),
       );
-      return { document, profiles, stepProfiles, overheadProfile, room };
+      const measured = { profiles, stepProfiles, overheadProfile, traces, traceColumns };
+      return { document, ...measured, room };
     },
   );
 }

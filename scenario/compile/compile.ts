@@ -51,6 +51,8 @@ export interface MeasuredInputs {
   readonly profiles: Readonly<Record<string, Profile>>;
   readonly stepProfiles?: Readonly<Record<string, StepProfile>> | undefined;
   readonly overheadProfile?: OverheadProfile | undefined;
+  /** Arrivals of traces, µs, by path as written: no part of a system. */
+  readonly traces?: Readonly<Record<string, readonly number[]>> | undefined;
   /** Columns of traces beside that of arrivals. */
   readonly traceColumns?: Readonly<Record<string, TraceColumns>> | undefined;
   /** Texts of the schedulers of the user, by path as written. */

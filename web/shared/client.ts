@@ -137,7 +137,10 @@ export interface ModelMetadata {
 
 /** `GET /v1/scenario`. */
 export interface Deployed
-  extends Pick<KeptScenario, "document" | "profiles" | "stepProfiles" | "overheadProfile"> {
+  extends Pick<
+    KeptScenario,
+    "document" | "profiles" | "stepProfiles" | "overheadProfile" | "traces" | "traceColumns"
+  > {
   /** How many replicas each task can have. */
   readonly room: Readonly<Record<string, number>>;
 }

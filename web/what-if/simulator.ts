@@ -87,6 +87,18 @@ const SHOW_MS = 60;
 /** Made once, after the first points. */
 let forms: ReturnType<typeof schedulerForms> | undefined;
 
+/** Throws Fault("not-found") where a server did not keep the trace. */
+function sourceOf(kept: KeptScenario): ScenarioSource {
+  const { workload } = kept.document;
+  if (workload.arrivals === "trace" && kept.traces?.[workload.file] === undefined) {
+    const message = `the cluster's gateway keeps no trace as long as ${workload.file}`;
+    throw new Fault("not-found", message, {
+      hint: "open the scenario and its trace from your disk",
+    });
+  }
+  return scenarioSource(kept);
+}
+
 export class Simulator {
   readonly #post: (message: FromSimulator) => void;
   #opened: Opened | null = null;
@@ -125,7 +137,7 @@ export class Simulator {
 
   #open(given: ScenarioSource | KeptScenario, first: FirstCurves | undefined): void {
     try {
-      const source = "text" in given ? given : scenarioSource(given);
+      const source = "text" in given ? given : sourceOf(given);
       const { file, files } = source;
       const whole = readScenario(source.text, { file, files });
       const { workload, sweep, validation, run } = whole.document;

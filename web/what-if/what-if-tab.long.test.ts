@@ -2,9 +2,10 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
-import { NO_INPUTS, twoTasks } from "../../cluster/deployment.test-support.ts";
+import { NO_INPUTS, twoTasks, withDeployment } from "../../cluster/deployment.test-support.ts";
 import type { GatewayStatus } from "../../cluster/observe/gateway-status.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
+import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { openPage, PATIENCE } from "../page.test-support.ts";
 
 /** The task of a second pipeline: measurements are of both together. */
@@ -75,6 +76,37 @@ test.skipIf(!hasChromium)(
     await page.close();
   },
 );
+
+test.skipIf(!hasChromium)("simulates the trace that the cluster plays", async () => {
+  const document = scenarioSchema.parse({
+    name: "played",
+    pipelines: {
+      answer: {
+        tasks: { write: { model: "writer", tokens: { prompt: { column: "words" }, output: 5 } } },
+      },
+    },
+    models: { writer: { tokens: { steps: { prefill: [5, 0, 0], decode: [5, 0, 0] } } } },
+    cluster: { replicas: { write: 1 } },
+    workload: { arrivals: "trace", file: "short.csv", column: "at" },
+  });
+  const arrivals = (count: number) => Array.from({ length: count }, (_, i) => i * 50_000);
+  const inputs = (count: number) => ({
+    profiles: {},
+    traces: { "short.csv": arrivals(count) },
+    traceColumns: { "short.csv": { words: arrivals(count).map((_, i) => 10 + (i % 7)) } },
+  });
+  const shows = async (count: number, text: RegExp): Promise<void> => {
+    const options = { document, inputs: inputs(count), backend: "replay" } as const;
+    await withDeployment(options, async ({ gateway }) => {
+      const { page, problems } = await openPage(browser, `${gateway.http}/#tab=what-if`);
+      await page.getByText(text).first().waitFor(PATIENCE);
+      expect(problems).toEqual([]);
+      await page.close();
+    });
+  };
+  await shows(300, /^At 1 times the scenario's load/);
+  await shows(10_001, /keeps no trace as long as short.csv/);
+});
 
 async function infer(http: string, pipeline: string): Promise<void> {
   const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["x"] }];
