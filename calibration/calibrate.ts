@@ -4,11 +4,13 @@
  *   start a worker for each model and kind of device → real inputs by walking the pipelines → links
  *   → rounds (experiment.ts) until each figure is precise, or the time is over → profiles with their rounds
  */
+
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { estimate } from "../engine/statistics/estimate.ts";
 import { poolsOf } from "../scenario/compile/placement.ts";
 import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
+import { namesAfter } from "../scenario/schema/edges.ts";
 import type { OverheadProfile, Profile } from "../scenario/schema/profile.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { maxBatchOf } from "../schedulers/create-scheduler.ts";
@@ -342,8 +344,9 @@ function sharesOf(
 ): Readonly<Record<string, number>> {
   const shares: Record<string, number> = {};
   for (const [name, pipeline] of Object.entries(document.pipelines)) {
-    for (const [task, { when, after }] of Object.entries(pipeline.tasks)) {
-      if (when?.contains === undefined) continue;
+    for (const [task, entry] of Object.entries(pipeline.tasks)) {
+      if (entry.when?.contains === undefined) continue;
+      const after = namesAfter(entry);
       const reached = ran[name].filter((tasks) => after.some((before) => tasks.has(before)));
       const held = reached.filter((tasks) => tasks.has(task));
       shares[`${name}/${task}`] = reached.length === 0 ? 0 : held.length / reached.length;

@@ -4,6 +4,7 @@
  * pipeline, they give real inputs for every task, as in production, and the share of each branch. A
  * run sends each content where the draws say that a request takes its branches.
  */
+
 import { isPayload, pipelineInputs } from "../cluster/front/pipeline-models.ts";
 import {
   type DataTensor,
@@ -24,6 +25,7 @@ import type { System } from "../engine/system/system.ts";
 import { drawScenes, loadImages } from "../models/scenes.ts";
 import type { Tensor } from "../models/tensor.ts";
 import { variantsOf } from "../scenario/compile/placement.ts";
+import { namesAfter } from "../scenario/schema/edges.ts";
 import type { PipelineDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { JobInput, ModelWorker, WorkerOutput } from "./model-worker.ts";
 
@@ -81,7 +83,9 @@ function inputsOf(
 ): readonly TensorMetadata[] {
   const names = Object.keys(tasks);
   return pipelineInputs(
-    names.map((name) => ({ predecessors: tasks[name].after.map((one) => names.indexOf(one)) })),
+    names.map((name) => ({
+      predecessors: namesAfter(tasks[name]).map((one) => names.indexOf(one)),
+    })),
     names.map((name) => metadata.get(variantsOf(name, tasks[name])[0].model)),
   );
 }
@@ -278,11 +282,12 @@ async function walk(
   const { payload, tensors } = partsOf(contents);
   const names = Object.keys(tasks);
   const numbered = names.map((name) => ({
-    predecessors: tasks[name].after.map((one) => names.indexOf(one)),
+    predecessors: namesAfter(tasks[name]).map((one) => names.indexOf(one)),
   }));
   const outputs: Record<string, WorkerOutput> = {};
   for (const task of inTopologicalOrder(tasks)) {
-    const { after, when } = tasks[task];
+    const { when } = tasks[task];
+    const after = namesAfter(tasks[task]);
     // The first variant stands for all: they take the same inputs.
     const [{ model }] = variantsOf(task, tasks[task]);
     const ready = after.filter((name) => outputs[name] !== undefined);
@@ -341,7 +346,7 @@ function inTopologicalOrder(tasks: PipelineDocument["tasks"]): readonly string[]
   const left = new Set(Object.keys(tasks));
   while (left.size > 0) {
     for (const task of left) {
-      if (tasks[task].after.some((name) => left.has(name))) continue;
+      if (namesAfter(tasks[task]).some((name) => left.has(name))) continue;
       order.push(task);
       left.delete(task);
     }

@@ -372,7 +372,7 @@ describe("a task that starts at a first token", () => {
       p: {
         tasks: {
           write: { model: "writer", tokens: LENGTHS },
-          guard: { model: "guard", after: ["write"], firstToken: ["write"] },
+          guard: { model: "guard", after: [{ task: "write", at: "first-token" }] },
           ...file,
         },
       },

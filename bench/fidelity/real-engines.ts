@@ -75,7 +75,7 @@ const PIPELINES = {
         when: { probability: 0.5 },
         tokens: { prompt: lengths(50), outputsOf: ["decide"], output: lengths(50), ...CUT },
       },
-      guard: { model: "moderator", after: ["write"], firstToken: ["write"] },
+      guard: { model: "moderator", after: [{ task: "write", at: "first-token" }] },
     },
     workload: poisson(0.9),
   },

@@ -1,6 +1,8 @@
 /** Checks of pipelines as graphs and of what tasks ask of models. */
+
 import { grouped } from "../../engine/basics/iterables.ts";
 import { didYouMean, type Issues, issueAt, noSuch } from "../reading/issues.ts";
+import { namesAfter } from "../schema/edges.ts";
 import type {
   Parts,
   PipelineDocument,
@@ -22,7 +24,7 @@ function* checkGraph(at: string, { tasks, discipline }: PipelineDocument): Issue
   if (Object.keys(tasks).length === 0) yield issueAt(at, "no task: expected at least one");
   for (const cycle of cycles(tasks)) {
     const [first] = cycle;
-    const index = tasks[first].after.indexOf(cycle.at(-1) as string);
+    const index = namesAfter(tasks[first]).indexOf(cycle.at(-1) as string);
     const way = [...cycle, first].join(" -> ");
     const hint = "a pipeline must have no cycle; drop one `after` of these";
     yield issueAt(`${at}.${first}.after.${index}`, `a cycle: ${way}`, hint);
@@ -39,7 +41,9 @@ function* checkGraph(at: string, { tasks, discipline }: PipelineDocument): Issue
   }
 }
 
-function* checkEdges(at: string, { after, edgeBytes, when }: TaskDocument, tasks: Tasks): Issues {
+function* checkEdges(at: string, task: TaskDocument, tasks: Tasks): Issues {
+  const { edgeBytes, when } = task;
+  const after = namesAfter(task);
   for (const [index, before] of after.entries()) {
     const path = `${at}.after.${index}`;
     if (!Object.hasOwn(tasks, before)) yield noSuch("task", path, before, Object.keys(tasks));
@@ -100,8 +104,9 @@ function* checkEnsemble(at: string, name: string, task: TaskDocument, tasks: Tas
   if (task.cache !== undefined) {
     yield issueAt(`${at}.${name}.cache`, "an ensemble is no cache", "make the cache another task");
   }
-  for (const [other, { after, join, cache }] of Object.entries(tasks)) {
-    if (after.includes(name) && join !== "all") {
+  for (const [other, task] of Object.entries(tasks)) {
+    const { join, cache } = task;
+    if (namesAfter(task).includes(name) && join !== "all") {
       const message = `"${other}" follows the ensemble "${name}", which answers with all its votes`;
       yield issueAt(`${at}.${other}.join`, message, "drop `join`");
     }
@@ -149,7 +154,7 @@ function written(value: unknown): string {
 
 /** The tasks that a task waits for, without names in `after` that are no tasks. */
 function predecessors(tasks: Tasks, task: string): readonly string[] {
-  return tasks[task].after.filter((name) => Object.hasOwn(tasks, name));
+  return namesAfter(tasks[task]).filter((name) => Object.hasOwn(tasks, name));
 }
 
 /** Cycles in `after`, each as the names along it in order of execution, found once each. */

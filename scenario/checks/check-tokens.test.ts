@@ -122,10 +122,10 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
     "a first token of a task that makes none",
     {
       "pipelines.p.tasks.look": { model: "looker" },
-      "pipelines.p.tasks.guard": { model: "looker", after: ["look"], firstToken: ["look"] },
+      "pipelines.p.tasks.guard": { model: "looker", after: [{ task: "look", at: "first-token" }] },
       "models.looker": { service: { distribution: "exponential", meanMs: 1 } },
     },
-    /guard\.firstToken\.0: "look" makes no first token/,
+    /guard\.after\.0\.at: "look" makes no first token/,
   ],
   [
     "a prompt that holds the output of a later task",

@@ -1,6 +1,8 @@
 /** Checks of language models: lengths where a model needs them, room for its sequences, and terms that go with it. */
+
 import { placeReplicas, tasksToPlace, variantsOf } from "../compile/placement.ts";
 import { didYouMean, type Issues, issueAt } from "../reading/issues.ts";
+import { namesAfter } from "../schema/edges.ts";
 import type { ModelDocument, Parts } from "../schema/scenario.ts";
 
 /** A task has lengths where its model is served in iterations, and only there. */
@@ -58,7 +60,7 @@ function continues({ tokens }: Tasks[string], task: string): boolean {
 
 /** It follows the task that it goes on with, always, and none else. */
 function* checkContinuation(at: string, name: string, tasks: Tasks, model: ModelDocument): Issues {
-  const { after, when, cache, tokens } = tasks[name];
+  const { when, cache, tokens } = tasks[name];
   if (tokens === undefined || !("from" in tokens)) return;
   const { from } = tokens;
   const first = tasks[from]?.tokens;
@@ -69,6 +71,7 @@ function* checkContinuation(at: string, name: string, tasks: Tasks, model: Model
     return;
   }
   yield* checkRoom(`${at}.tokens`, first.most, model);
+  const after = namesAfter(tasks[name]);
   if (after.length !== 1 || after[0] !== from) {
     yield issueAt(`${at}.after`, "a task that goes on with another follows it alone", `[${from}]`);
   }
@@ -86,7 +89,9 @@ function* checkContinuation(at: string, name: string, tasks: Tasks, model: Model
 /** A prompt holds outputs of tasks before it. */
 function* checkOutputs(pipeline: string, tasks: Tasks): Issues {
   const before = (task: string, found = new Set<string>()): ReadonlySet<string> => {
-    for (const one of tasks[task]?.after ?? []) if (!found.has(one)) before(one, found.add(one));
+    for (const one of tasks[task] === undefined ? [] : namesAfter(tasks[task])) {
+      if (!found.has(one)) before(one, found.add(one));
+    }
     return found;
   };
   for (const [name, { tokens }] of Object.entries(tasks)) {
@@ -102,15 +107,11 @@ function* checkOutputs(pipeline: string, tasks: Tasks): Issues {
 }
 
 function* checkFirstTokens(pipeline: string, tasks: Tasks): Issues {
-  for (const [name, { firstToken = [], after }] of Object.entries(tasks)) {
-    for (const [index, before] of firstToken.entries()) {
-      const at = `pipelines.${pipeline}.tasks.${name}.firstToken.${index}`;
-      const tokens = tasks[before]?.tokens;
-      if (!after.includes(before)) {
-        yield issueAt(at, `"${before}" is not in \`after\``, didYouMean(before, after));
-      } else if (tokens === undefined || "from" in tokens) {
-        yield issueAt(at, `"${before}" makes no first token`, "a task with lengths of `tokens`");
-      }
+  for (const [name, { after }] of Object.entries(tasks)) {
+    for (const [index, edge] of after.entries()) {
+      if (typeof edge === "string" || "prompt" in (tasks[edge.task]?.tokens ?? {})) continue;
+      const at = `pipelines.${pipeline}.tasks.${name}.after.${index}.at`;
+      yield issueAt(at, `"${edge.task}" makes no first token`, "a task with lengths of `tokens`");
     }
   }
 }

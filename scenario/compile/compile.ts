@@ -23,6 +23,7 @@ import {
   type System,
 } from "../../engine/system/system.ts";
 import type { TraceColumns } from "../reading/trace-columns.ts";
+import { earlyNames, namesAfter } from "../schema/edges.ts";
 import type { OverheadProfile, Profile } from "../schema/profile.ts";
 import type {
   ClusterDocument,
@@ -221,8 +222,8 @@ function compilePipeline(
       ensemble,
       pool: variants[0],
       variants,
-      predecessors: numbers(entry.after.flatMap(idsOf)),
-      successors: numbers(idsWhere((other) => other.after.includes(task))),
+      predecessors: numbers(namesAfter(entry).flatMap(idsOf)),
+      successors: numbers(idsWhere((other) => namesAfter(other).includes(task))),
       isSink: idsWhere((other) => awaitsEndOf(task, other)).length === 0,
       needed,
       ...conditionOf(entry, columns),
@@ -231,10 +232,12 @@ function compilePipeline(
       skippedBy: numbers(idsWhere((other) => other.cache?.skips.includes(task) ?? false)),
       tokens: lengthTerms(entry.tokens, columns, idsOf),
       continuation: continuationOf(entry, idsOf),
-      afterFirstToken: numbers((entry.firstToken ?? []).flatMap(idsOf)),
+      afterFirstToken: numbers(earlyNames(entry).flatMap(idsOf)),
       payloadBytes: entry.payloadBytes,
       edgeBytes: numbers(
-        entry.after.flatMap((before) => idsOf(before).map(() => entry.edgeBytes[before] ?? 0)),
+        namesAfter(entry).flatMap((before) =>
+          idsOf(before).map(() => entry.edgeBytes[before] ?? 0),
+        ),
       ),
       outputBytes: entry.outputBytes,
     };
@@ -258,8 +261,8 @@ function compilePipeline(
   };
 }
 
-function awaitsEndOf(task: string, { after, firstToken = [] }: TaskDocument): boolean {
-  return after.includes(task) && !firstToken.includes(task);
+function awaitsEndOf(task: string, entry: TaskDocument): boolean {
+  return namesAfter(entry).includes(task) && !earlyNames(entry).includes(task);
 }
 
 function continuationOf({ tokens }: TaskDocument, idsOf: (task: string) => number[]) {

@@ -145,11 +145,12 @@ export const taskSchema = z.strictObject({
     .describe(
       "several variants may answer a request, as `scheduler.selection` says (exp4, all-variants), and vote",
     ),
-  after: z.array(name).default([]).describe("tasks that must have ended before this one"),
-  firstToken: z
-    .array(name)
-    .optional()
-    .describe("those of `after` whose first token is enough, as their output is streamed"),
+  after: z
+    .array(z.union([name, z.strictObject({ task: name, at: z.literal("first-token") })]))
+    .default([])
+    .describe(
+      "tasks that must have ended before this one; `{ task, at: first-token }`: whose first token is enough, as their output is streamed",
+    ),
   join: z
     .union([z.literal("all"), z.literal("first"), z.strictObject({ atLeast: z.int().positive() })])
     .default("all")

@@ -60,7 +60,11 @@ export function graphOf(
   const tasks = Object.entries(pipeline.tasks);
   for (const [task] of tasks) graph.setNode(task, { width: BOX.width, height });
   const edges = tasks.flatMap(([to, { after = [], when }]) =>
-    after.map((from): TaskEdge => ({ from, to, when: conditionText(when) })),
+    after.map((edge): TaskEdge => {
+      if (typeof edge === "string") return { from: edge, to, when: conditionText(when) };
+      const texts = ["at the first token", conditionText(when)].filter((text) => text !== null);
+      return { from: edge.task, to, when: texts.join(", ") };
+    }),
   );
   for (const { from, to } of edges) graph.setEdge(from, to);
   dagre.layout(graph);

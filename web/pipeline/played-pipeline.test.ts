@@ -16,7 +16,7 @@ const scenario = readScenario(TEXT, {
 const run = await playedRun(scenario, 25);
 const [[pipeline, { tasks }]] = Object.entries(scenario.document.pipelines);
 const edges = Object.entries(tasks).flatMap(([to, { after }]) =>
-  after.map((from): TaskEdge => ({ from, to, when: null })),
+  after.map((from): TaskEdge => ({ from: String(from), to, when: null })),
 );
 const film = filmOf(run, pipeline, edges);
 
