@@ -262,13 +262,42 @@ function byKey(
   return Object.fromEntries(Object.entries(values ?? {}).map(([key, one]) => [pathOf(key), one]));
 }
 
-export const QUANTILES = [
-  { id: "latencyP50Ms", name: "p50" },
-  { id: "latencyP95Ms", name: "p95" },
-  { id: "latencyP99Ms", name: "p99" },
+/** Times that one chart shows together, the last of them in full; the others are dashed. */
+export const TIMES = [
+  {
+    title: "Latency, ms",
+    goal: "latencyMs",
+    figures: [
+      { id: "latencyP50Ms", name: "p50", dash: [2, 3] },
+      { id: "latencyP95Ms", name: "p95", dash: [7, 4] },
+      { id: "latencyP99Ms", name: "p99" },
+    ],
+  },
+  {
+    title: "Time to first token, ms",
+    goal: "ttftMs",
+    figures: [
+      { id: "ttftMeanMs", name: "TTFT, mean", dash: [2, 3] },
+      { id: "ttftP99Ms", name: "TTFT, p99" },
+    ],
+  },
+  {
+    title: "Time per output token, ms",
+    goal: "tpotMs",
+    figures: [
+      { id: "tpotMeanMs", name: "TPOT, mean", dash: [2, 3] },
+      { id: "tpotP99Ms", name: "TPOT, p99" },
+    ],
+  },
 ] as const;
 
-export type Quantile = (typeof QUANTILES)[number]["id"];
+/** A time that configurations are compared by. */
+export type Figure = (typeof TIMES)[number]["figures"][number]["id"];
+
+/** The times that a figure is shown with. */
+export function timesWith(figure: Figure): (typeof TIMES)[number] {
+  return TIMES.find(({ figures }) => figures.some(({ id }) => id === figure)) ?? TIMES[0];
+}
 
 export interface WhatIfState {
   readonly choices: Choices;
@@ -276,8 +305,8 @@ export interface WhatIfState {
   readonly pins: readonly Choices[];
   /** The load that figures are read at; null: the scenario's own. */
   readonly load: number | null;
-  /** The latency that configurations are compared by. */
-  readonly quantile: Quantile;
+  /** Configurations are compared by it. */
+  readonly quantile: Figure;
   /** Requests of each run; null: the scenario's own extent. */
   readonly requests: number | null;
 }
@@ -313,7 +342,8 @@ export function stateOf(text: string): WhatIfState {
     const bytes = Uint8Array.from(plain, (character) => character.charCodeAt(0));
     const given = JSON.parse(new TextDecoder().decode(bytes)) as Partial<WhatIfState>;
     const state = { ...FIRST_STATE, ...given };
-    const isKnown = QUANTILES.some(({ id }) => id === state.quantile);
+    const figures = TIMES.flatMap((times) => times.figures.map(({ id }): string => id));
+    const isKnown = figures.includes(state.quantile);
     if (!isKnown || typeof state.choices !== "object" || !Array.isArray(state.pins)) {
       return FIRST_STATE;
     }

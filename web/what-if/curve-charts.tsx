@@ -7,7 +7,7 @@ import type uPlot from "uplot";
 import { figures, milliseconds, precisePercent } from "../shared/format.ts";
 import { Legend } from "../shared/parts.tsx";
 import { axisOf, type ColorOf, drawGoal, usePlot } from "../shared/plot.tsx";
-import { type Choices, QUANTILES, type Quantile } from "./choices.ts";
+import { type Choices, type Figure, TIMES, timesWith } from "./choices.ts";
 import type { CurveState } from "./curve-store.ts";
 import type { Description } from "./messages.ts";
 import { estimateOf, isOverloaded, type Reading } from "./readings.tsx";
@@ -26,6 +26,12 @@ export interface Measured {
   readonly points: readonly MeasuredPoint[];
 }
 
+interface ShownFigure {
+  readonly id: Figure;
+  readonly name: string;
+  readonly dash?: readonly number[];
+}
+
 interface ResultChartsProps {
   readonly description: Description;
   readonly choices: Choices;
@@ -33,31 +39,25 @@ interface ResultChartsProps {
   readonly readings: readonly Reading[];
   readonly loads: readonly number[];
   readonly load: number;
-  readonly quantile: Quantile;
+  /** Pins are shown by it, the present configuration by all times beside it. */
+  readonly figure: Figure;
   readonly measured: Measured | undefined;
   readonly onPick: (load: number) => void;
 }
 
-const DASHES: Readonly<Record<Quantile, readonly number[] | undefined>> = {
-  latencyP50Ms: [2, 3],
-  latencyP95Ms: [7, 4],
-  latencyP99Ms: undefined,
-};
-
-/** Share of a ring's radius that is full. */
-const FILLED: Readonly<Record<Quantile, number>> = {
-  latencyP50Ms: 0,
-  latencyP95Ms: 0.5,
-  latencyP99Ms: 1,
-};
+/** Share of a ring's radius that is full, of the times that a cluster tells. */
+const FILLED: Readonly<Record<string, number>> = { latencyP50Ms: 0, latencyP95Ms: 0.5 };
 
 export function ResultCharts(props: ResultChartsProps) {
-  const { description, choices, readings, loads, load, quantile, onPick } = props;
+  const { description, choices, readings, loads, load, figure, onPick } = props;
   const [present, ...pins] = readings;
-  const { name } = QUANTILES.find(({ id }) => id === quantile) ?? QUANTILES[2];
+  const times = timesWith(figure);
+  const shown: readonly ShownFigure[] = times.figures;
+  const full = shown.at(-1) as ShownFigure;
+  const { name } = shown.find(({ id }) => id === figure) ?? full;
   const latency = [
-    ...QUANTILES.map((one) => seriesOf(present, loads, one.id, one.name)),
-    ...pins.map((pin) => seriesOf(pin, loads, quantile, `${pin.name} (${name})`)),
+    ...shown.map((one) => seriesOf(present, loads, one.id, one.name, one.dash)),
+    ...pins.map((pin) => seriesOf(pin, loads, figure, `${pin.name} (${name})`)),
   ];
   const { goals, axis } = description;
   // A cluster tells its rate of answers, not its clients.
@@ -67,22 +67,24 @@ export function ResultCharts(props: ResultChartsProps) {
   const shares = readings.map((reading) => seriesOf(reading, loads, second, reading.name));
   const [goal] = goals;
   const goalMs =
-    goals.length === 1 ? (choices.sloMs?.[goal.pipeline] ?? goal.latencyMs) : undefined;
+    goals.length === 1
+      ? { ...goal, latencyMs: choices.sloMs?.[goal.pipeline] ?? goal.latencyMs }[times.goal]
+      : undefined;
   const common = { loads, load, onPick, loadTitle: axis.unit };
-  const summary = summaryOf(present, load, axis.unit);
+  const summary = summaryOf(present, load, axis.unit, full);
   return (
     <>
       <div className="wi-charts">
         <CurveChart
           {...common}
-          title="Latency, ms"
+          title={times.title}
           summary={summary}
           series={latency}
-          range={[0, latencyTop(readings, loads, quantile, axis.kind === "rate", goalMs)]}
+          range={[0, topOf(readings, loads, [full.id, figure], axis.kind === "rate", goalMs)]}
           format={milliseconds}
           formatTick={figures}
           goal={goalMs === undefined ? undefined : { value: goalMs, name: `SLO ${goalMs} ms` }}
-          measured={QUANTILES.flatMap(({ id }) => pointsOf(measured, id))}
+          measured={shown.flatMap(({ id }) => pointsOf(measured, id))}
           measuredColor={isSame ? "--wi-now" : "--muted"}
         />
         <CurveChart
@@ -102,7 +104,7 @@ export function ResultCharts(props: ResultChartsProps) {
           measuredColor={isSame ? "--wi-now" : "--muted"}
         />
       </div>
-      {measured.length === 0 ? null : (
+      {measured.length === 0 || times !== TIMES[0] ? null : (
         <p className="wi-note">
           ○ p50, ◉ p95, ● p99, measured on the cluster as it runs now (
           {props.measured?.configuration}
@@ -133,12 +135,12 @@ function seriesOf(
   loads: readonly number[],
   metric: string,
   name: string,
+  dash?: readonly number[],
 ): ChartSeries {
   const estimates = loads.map((load) => {
     const result = curve?.points.get(load);
     return isOverloaded(result, metric) ? undefined : estimateOf(result, metric);
   });
-  const dash = id === "now" ? DASHES[metric as Quantile] : undefined;
   return {
     id: `${id} ${metric}`,
     name,
@@ -154,7 +156,7 @@ function seriesOf(
 function pointsOf(measured: readonly MeasuredPoint[], metric: string): readonly ChartPoint[] {
   return measured.flatMap(({ load, metrics }) => {
     const value = metrics[metric];
-    return value == null ? [] : [{ load, value, filled: FILLED[metric as Quantile] ?? 1 }];
+    return value == null ? [] : [{ load, value, filled: FILLED[metric] ?? 1 }];
   });
 }
 
@@ -164,23 +166,23 @@ const NEARLY_FULL = 0.9;
 /** Beyond so many times the SLO, latencies would press all others flat. */
 const MOST_GOALS = 5;
 
-/** The largest latency worth its room: the SLO, and what each configuration gives before it is full. */
-function latencyTop(
+/** The largest time worth its room: the SLO, and what each configuration gives before it is full. */
+function topOf(
   readings: readonly Reading[],
   loads: readonly number[],
-  quantile: Quantile,
+  [full, figure]: readonly [full: string, figure: Figure],
   isRate: boolean,
   goalMs = 0,
 ): number {
   const fullAt = (curve: CurveState | undefined): number =>
     NEARLY_FULL * ((isRate ? curve?.capacityPerS : null) ?? Number.POSITIVE_INFINITY);
   const tops = readings.flatMap(({ id, curve }, i) => {
-    const metric = i === 0 || id === "now" ? "latencyP99Ms" : quantile;
+    const metric = i === 0 || id === "now" ? full : figure;
     return loads
       .filter((load) => load <= fullAt(curve))
       .map((load) => highEnd(curve, load, metric));
   });
-  const lightest = Math.max(...readings.map(({ curve }) => highEnd(curve, loads[0], quantile)), 0);
+  const lightest = Math.max(...readings.map(({ curve }) => highEnd(curve, loads[0], figure)), 0);
   const top = 1.15 * Math.max(...tops, lightest, goalMs);
   if (top === 0) return 1;
   return goalMs === 0 ? top : Math.min(top, Math.max(MOST_GOALS * goalMs, 1.15 * lightest));
@@ -191,11 +193,15 @@ function highEnd(curve: CurveState | undefined, load: number, metric: string): n
   return estimate === undefined ? 0 : estimate.mean + Math.min(estimate.halfWidth95, estimate.mean);
 }
 
-function summaryOf({ curve }: Reading, load: number, unit: string): string {
-  const result = curve?.points.get(load);
-  const p99 = estimateOf(result, "latencyP99Ms");
-  if (p99 === undefined) return "Being simulated.";
-  return `At ${load} ${unit}, p99 is ${milliseconds(p99.mean)}. All points stand in a table below.`;
+function summaryOf(
+  { curve }: Reading,
+  load: number,
+  unit: string,
+  { id, name }: ShownFigure,
+): string {
+  const time = estimateOf(curve?.points.get(load), id);
+  if (time === undefined) return "Being simulated.";
+  return `At ${load} ${unit}, ${name} is ${milliseconds(time.mean)}. All points stand in a table below.`;
 }
 
 interface ChartSeries {

@@ -31,6 +31,8 @@ interface Machine {
 interface Goal {
   readonly pipeline: string;
   readonly latencyMs: number;
+  readonly ttftMs?: number | undefined;
+  readonly tpotMs?: number | undefined;
   readonly percentile: number;
 }
 

@@ -1,5 +1,5 @@
 /** "What if" beside a real gateway: its scenario, its measurements, and a configuration sent to it. */
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
 import { NO_INPUTS, twoTasks, withDeployment } from "../../cluster/deployment.test-support.ts";
@@ -95,16 +95,33 @@ test.skipIf(!hasChromium)("simulates the trace that the cluster plays", async ()
     traces: { "short.csv": arrivals(count) },
     traceColumns: { "short.csv": { words: arrivals(count).map((_, i) => 10 + (i % 7)) } },
   });
-  const shows = async (count: number, text: RegExp): Promise<void> => {
+  const nothing = async (): Promise<void> => undefined;
+  const shows = async (
+    count: number,
+    text: RegExp,
+    more: (page: Page) => Promise<void> = nothing,
+  ): Promise<void> => {
     const options = { document, inputs: inputs(count), backend: "replay" } as const;
     await withDeployment(options, async ({ gateway }) => {
       const { page, problems } = await openPage(browser, `${gateway.http}/#tab=what-if`);
       await page.getByText(text).first().waitFor(PATIENCE);
+      await more(page);
       expect(problems).toEqual([]);
       await page.close();
     });
   };
-  await shows(300, /^At 1 times the scenario's load/);
+  await shows(300, /^At 1 times the scenario's load/, async (page) => {
+    const by = page.getByLabel("compare by");
+    await by.waitFor(PATIENCE);
+    expect(await by.locator("option").allTextContents()).toEqual([
+      ...["p50", "p95", "p99"],
+      ...["TTFT, mean", "TTFT, p99", "TPOT, mean", "TPOT, p99"],
+    ]);
+    await by.selectOption("ttftP99Ms");
+    await page
+      .getByRole("img", { name: /^Time to first token, ms\. At 1 .*TTFT, p99 is/ })
+      .waitFor(PATIENCE);
+  });
   await shows(10_001, /keeps no trace as long as short.csv/);
 });
 

@@ -10,19 +10,26 @@ import {
   type Effort,
   FEW_REQUESTS,
   FIRST_STATE,
+  type Figure,
   loadText,
   MOST_PINS,
-  QUANTILES,
-  type Quantile,
   stateOf,
   stateText,
+  TIMES,
   type WhatIfState,
 } from "./choices.ts";
 import { Controls } from "./controls.tsx";
 import { type Measured, ResultCharts } from "./curve-charts.tsx";
 import { type CurveState, CurveStore, type Snapshot } from "./curve-store.ts";
 import type { CurveRequest, Description, Failure } from "./messages.ts";
-import { differenceText, PointsTable, type Reading, Readings, verdictOf } from "./readings.tsx";
+import {
+  differenceText,
+  estimateOf,
+  PointsTable,
+  type Reading,
+  Readings,
+  verdictOf,
+} from "./readings.tsx";
 import "./what-if.css";
 
 /** A configuration for a real cluster. */
@@ -102,7 +109,7 @@ function Bench(props: BenchProps) {
               choices={choices}
               onChange={(next) => set({ choices: next })}
             />
-            <Precision state={state} set={set} />
+            <Precision figures={figuresOf(props.snapshot)} state={state} set={set} />
           </>
         )}
       </div>
@@ -125,6 +132,7 @@ function Results(props: ResultsProps) {
   const { axis } = description;
   const load = nearest(loads, state.load ?? axis.base);
   const shownLoad = loadText(axis, load);
+  const isThere = figuresOf(snapshot).some(({ id }) => id === state.quantile);
   const verdict = verdictOf(description, choices, present, load);
   const readings: Reading[] = [
     { id: "now", name: "present", color: "--wi-now", curve: present },
@@ -156,7 +164,7 @@ function Results(props: ResultsProps) {
       />
       <ResultCharts
         {...{ description, choices, readings, loads, load, measured }}
-        quantile={state.quantile}
+        figure={isThere ? state.quantile : FIRST_STATE.quantile}
         onPick={(picked) => set({ load: picked })}
       />
       <Actions {...props} />
@@ -211,7 +219,26 @@ const EXTENTS = [
   { id: "null", name: "as the scenario says" },
 ];
 
-function Precision({ state, set }: StateProps) {
+interface PrecisionProps extends StateProps {
+  readonly figures: readonly ComparedFigure[];
+}
+
+interface ComparedFigure {
+  readonly id: Figure;
+  readonly name: string;
+}
+
+/** Latencies, and the times of tokens where language models write. */
+function figuresOf({ curves }: Snapshot): readonly ComparedFigure[] {
+  const results = [...curves.values()].flatMap(({ points }) => [...points.values()]);
+  const [latency, ...others] = TIMES;
+  const there = others.filter(({ figures: [one] }) =>
+    results.some((result) => estimateOf(result, one.id) !== undefined),
+  );
+  return [latency, ...there].flatMap(({ figures }): readonly ComparedFigure[] => figures);
+}
+
+function Precision({ figures, state, set }: PrecisionProps) {
   return (
     <fieldset>
       <legend>Precision</legend>
@@ -224,8 +251,8 @@ function Precision({ state, set }: StateProps) {
       <SelectEntry
         label="compare by"
         value={state.quantile}
-        options={QUANTILES}
-        onChange={(quantile) => set({ quantile: quantile as Quantile })}
+        options={figures}
+        onChange={(quantile) => set({ quantile: quantile as Figure })}
       />
     </fieldset>
   );
