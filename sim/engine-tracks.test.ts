@@ -54,8 +54,13 @@ test("a trace has a track of sequences for each engine, and a thread for every o
 });
 
 test("an engine goes down and comes back once, with its name", () => {
-  const lost = events.filter(({ ph }) => ph === "i").map(({ name }) => name);
-  expect(lost.filter((name) => name.endsWith("lost"))).toEqual(["write-1 lost"]);
+  const instants = events.filter(({ ph }) => ph === "i");
+  const lost = instants.filter(({ name }) => name.endsWith("lost"));
+  expect(lost.map(({ name }) => name)).toEqual(["write-1 lost"]);
+  // An instant of a thread makes its track, which would have no name.
+  const ofThreads = instants.filter(({ s }) => s === "t").map(({ tid }) => tid);
+  const named = events.filter(({ name }) => name === "thread_name").map(({ tid }) => tid);
+  expect(ofThreads.filter((tid) => !named.includes(tid))).toEqual([]);
   const detail = runDetail(run, { side: "simulated", id: "x", warmupUs: 0 });
   expect(detail.changes.map(({ text }) => text)).toEqual(["write-1 lost", "write-1 up again"]);
   expect(Math.max(...detail.series.up.write)).toBe(2);

@@ -23,7 +23,8 @@ export interface TraceEvent {
   readonly id2?: { readonly local: string };
   /** "e": a flow ends in the slice around it. */
   readonly bp?: "e";
-  readonly s?: "t";
+  /** The scope of an instant: its thread, or its process. */
+  readonly s?: "t" | "p";
   readonly args?: Readonly<Record<string, unknown>>;
 }
 
@@ -163,14 +164,10 @@ function* changeEvents(run: ObservedRun, place: Place): Generator<TraceEvent> {
   const words = { join: "up", lose: "lost", drain: "drained" } as const;
   for (const { whole, atUs, kind } of run.changes) {
     const [first, name] = [run.wholes.firsts[whole], run.wholes.names[whole]];
-    yield {
-      name: isPlace(run, first) ? `${name} ${words[kind]}` : words[kind],
-      cat: "replica",
-      ph: "i",
-      ts: atUs,
-      s: "t",
-      ...trackOf(run, first, place),
-    };
+    const at = { cat: "replica", ph: "i", ts: atUs, ...trackOf(run, first, place) } as const;
+    // An engine has no thread, and one of its own would have no name.
+    if (isPlace(run, first)) yield { ...at, name: `${name} ${words[kind]}`, s: "p" };
+    else yield { ...at, name: words[kind], s: "t" };
   }
 }
 
