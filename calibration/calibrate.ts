@@ -7,7 +7,7 @@
 
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import type { RequestContents } from "../cluster/protocol/messages.ts";
-import { estimate } from "../engine/statistics/estimate.ts";
+import { estimate, medianOf } from "../engine/statistics/estimate.ts";
 import { poolsOf } from "../scenario/compile/placement.ts";
 import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
 import { namesAfter } from "../scenario/schema/edges.ts";
@@ -258,12 +258,8 @@ function timesOf(document: ScenarioDocument, { servedUs }: CollectedInputs): Map
     }
   }
   return new Map(
-    [...times].flatMap(([model, us]) => (us.length === 0 ? [] : [[model, median(us)] as const])),
+    [...times].flatMap(([model, us]) => (us.length === 0 ? [] : [[model, medianOf(us)] as const])),
   );
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 function targetsOf(

@@ -1,4 +1,6 @@
 /** Measured iterations of a language model, fitted by the form that scenarios have (`models.NAME.tokens.steps`). */
+import { medianOf } from "../engine/statistics/estimate.ts";
+import { solve } from "../engine/statistics/linear-system.ts";
 import { coefficientTimes, type StepLoad, squareOf } from "../engine/tokens/step-times.ts";
 
 /** The sizes of an iteration. */
@@ -106,28 +108,4 @@ function fitted(measured: readonly MeasuredStep[]): readonly number[] {
 
 function sumOver(rows: readonly (readonly number[])[], value: (row: readonly number[]) => number) {
   return rows.reduce((sum, row) => sum + value(row), 0);
-}
-
-/** Gauss-Jordan with pivoting; the last column is the right side. Null where there is no one solution. */
-function solve(given: readonly (readonly number[])[]): readonly number[] | null {
-  const rows = given.map((row) => [...row]);
-  const size = rows.length;
-  for (let at = 0; at < size; at++) {
-    let pivot = at;
-    for (let i = at + 1; i < size; i++) {
-      if (Math.abs(rows[i][at]) > Math.abs(rows[pivot][at])) pivot = i;
-    }
-    [rows[at], rows[pivot]] = [rows[pivot], rows[at]];
-    if (Math.abs(rows[at][at]) < 1e-12) return null;
-    for (let i = 0; i < size; i++) {
-      if (i === at) continue;
-      const factor = rows[i][at] / rows[at][at];
-      for (let j = at; j <= size; j++) rows[i][j] -= factor * rows[at][j];
-    }
-  }
-  return rows.map((row, i) => row[size] / row[i]);
-}
-
-export function medianOf(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }

@@ -8,7 +8,7 @@ import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { expectedRequests, expectedSeconds } from "../engine/arrivals/arrival-source.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
-import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
+import { meanOf, medianOf, sumOf } from "../engine/statistics/estimate.ts";
 import type { System } from "../engine/system/system.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { excessUs } from "../scenario/compile/placement.ts";
@@ -121,12 +121,8 @@ function gbpsOf(
   payloads: readonly { readonly bytes: number; readonly roundTripUs: readonly number[] }[],
 ): number {
   const { bytes, roundTripUs } = payloads[payloads.length - 1];
-  const us = Math.max(1, median(roundTripUs) - median(rttUs));
+  const us = Math.max(1, medianOf(roundTripUs) - medianOf(rttUs));
   return Number(((8 * bytes) / (us * 1000)).toPrecision(3));
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 export interface ReplayPilotInput {

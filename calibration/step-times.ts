@@ -4,12 +4,12 @@
  */
 import type { Steps } from "../cluster/worker/engine-host.ts";
 import { Fault } from "../engine/basics/fault.ts";
-import { sumOf } from "../engine/statistics/estimate.ts";
+import { medianOf, sumOf } from "../engine/statistics/estimate.ts";
 import { loadOf } from "../engine/tokens/step-times.ts";
 import { newSequence, type Sequence, type Share } from "../engine/tokens/token-engine.ts";
 import { MOST_ROUNDS } from "../scenario/schema/profile.ts";
 import type { StepProfile } from "../scenario/schema/step-profile.ts";
-import { type MeasuredStep, medianOf, type StepSizes } from "./fit-steps.ts";
+import type { MeasuredStep, StepSizes } from "./fit-steps.ts";
 
 interface StepGrid {
   readonly maxSequences: number;

@@ -8,6 +8,7 @@ import type { MetricName } from "../engine/metrics/figures.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
 import type { Estimate } from "../engine/statistics/estimate.ts";
 import { studentT, sumOf } from "../engine/statistics/estimate.ts";
+import { solve } from "../engine/statistics/linear-system.ts";
 import type { MeasuredInputs } from "../scenario/compile/compile.ts";
 import { hasDoubt } from "../scenario/compile/input-draws.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
@@ -156,23 +157,10 @@ export function sharesOf(
     ...columns.map((b, j) => dot(a, b) * (i === j ? 1 + RIDGE : 1)),
     dot(a, changes),
   ]);
-  const slopes = solved(rows);
+  const slopes = solve(rows, 0) ?? [];
   const parts = columns.map((column, i) => Math.max(0, slopes[i] * dot(column, changes)));
   const all = sumOf(parts);
   if (!(all > 0)) return {};
   const shares = names.map((name, i): [string, number] => [name, parts[i] / all]);
   return Object.fromEntries(shares.sort(([, a], [, b]) => b - a));
-}
-
-/** Gauss and Jordan's elimination of a positive definite system, whose right side is the last column. */
-function solved(rows: readonly (readonly number[])[]): readonly number[] {
-  const left = rows.map((row) => [...row]);
-  for (const [i, pivot] of left.entries()) {
-    for (const [j, row] of left.entries()) {
-      if (i === j) continue;
-      const factor = row[i] / pivot[i];
-      for (let k = i; k < row.length; k++) row[k] -= factor * pivot[k];
-    }
-  }
-  return left.map((row, i) => row[row.length - 1] / row[i]);
 }

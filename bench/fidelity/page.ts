@@ -1,5 +1,7 @@
 /** docs/fidelity.md, made from the study's findings: each aim beside its figure, reached or not, and every validation. */
+
 import type { MetricName } from "../../engine/metrics/figures.ts";
+import { meanOf, medianOf } from "../../engine/statistics/estimate.ts";
 import type { Verdict } from "../../results/validation.ts";
 import { KILLED_CASES } from "./killed-workers.ts";
 import { ENGINE_CASES } from "./real-engines.ts";
@@ -65,12 +67,12 @@ function replayedSection(findings: readonly Finding[]): string {
     table(
       ["figure", "found", "to reach"],
       [
-        ["median error of the mean", percent(median(mean)), "≤ 1 %"],
-        ["median error of p99", percent(median(p99)), "≤ 3 %"],
+        ["median error of the mean", percent(medianOf(mean)), "≤ 1 %"],
+        ["median error of p99", percent(medianOf(p99)), "≤ 3 %"],
         ["p99 within 6 %", percent(within), "≥ 90 %"],
         [
           "attainment off by, on average",
-          `${(100 * average(attainment)).toFixed(2)} points`,
+          `${(100 * meanOf(attainment)).toFixed(2)} points`,
           "≤ 0.4",
         ],
       ],
@@ -87,8 +89,8 @@ function modelsSection(
 ): string {
   if (findings.length === 0) return "";
   const counted = findings.filter(({ earlier }) => earlier === undefined);
-  const stored = (name: MetricName): string => percent(median(errorsOf(counted, name)));
-  const own = (name: MetricName): string => percent(median(errorsOf(counted, name, "ownError")));
+  const stored = (name: MetricName): string => percent(medianOf(errorsOf(counted, name)));
+  const own = (name: MetricName): string => percent(medianOf(errorsOf(counted, name, "ownError")));
   return [
     `## ${title}`,
     `To reach: ${aim}. ${counted.length} of ${cases} validations so far: ${verdictsOf(counted)}; those of earlier ways of judging are shown, not counted. Median error of the mean from the stored profiles ${stored("latencyMeanMs")}, from the times between the blocks ${own("latencyMeanMs")}; of p99 ${stored("latencyP99Ms")} and ${own("latencyP99Ms")}.`,
@@ -105,7 +107,12 @@ function enginesSection(findings: readonly Finding[]): string {
     const stored = right.flatMap(({ outcome: { iterations } }) =>
       Math.abs(iterations?.storedError[metric] ?? 0),
     );
-    const ends = [median(errors), Math.max(0, ...errors), median(stored), Math.max(0, ...stored)];
+    const ends = [
+      medianOf(errors),
+      Math.max(0, ...errors),
+      medianOf(stored),
+      Math.max(0, ...stored),
+    ];
     return [shown, ...ends.map(percent), aim];
   };
   return [
@@ -195,14 +202,6 @@ function verdictsOf(findings: readonly Finding[]): string {
   const count = (verdict: Verdict): number =>
     findings.filter(({ outcome }) => outcome.verdict === verdict).length;
   return `${count("agrees")} agree, ${count("disagrees")} disagree, ${count("cannot tell")} cannot tell`;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function percent(share: number): string {

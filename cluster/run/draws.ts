@@ -19,6 +19,7 @@ import {
 } from "../../engine/requests/prediction-cache.ts";
 import { type JobLengths, TokenLengths } from "../../engine/requests/token-lengths.ts";
 import type { System } from "../../engine/system/system.ts";
+import { writes } from "../../engine/system/writers.ts";
 import { replays } from "../../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../../scenario/schema/run.ts";
 import type { TokenOrder } from "../protocol/messages.ts";
@@ -183,9 +184,7 @@ export class RunDraws {
     if (skipped) return false;
     const { tasks } = system.pipelines[request.pipeline];
     if (whenContains !== null && backend === "engines" && request.index === null) {
-      const writers = predecessors.filter(
-        (p) => (tasks[p].tokens ?? tasks[p].continuation) !== null,
-      );
+      const writers = predecessors.filter((p) => writes(tasks[p]));
       const texts = writers.map((p) => writtenIn(request.results[p]));
       if (texts.length > 0) return texts.some((text) => text.includes(whenContains));
     }

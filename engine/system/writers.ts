@@ -1,9 +1,14 @@
 /** The tasks of language models whose tokens reach the client, or the operator's counters. */
 import type { System, TaskSystem } from "./system.ts";
 
+/** Whether an engine serves it. */
+export function writes({ tokens, continuation }: TaskSystem): boolean {
+  return (tokens ?? continuation) !== null;
+}
+
 /** Whether the client waits for its last token. */
-export function writesLast({ tokens, continuation, isSink }: TaskSystem): boolean {
-  return (tokens ?? continuation) !== null && isSink;
+export function writesLast(task: TaskSystem): boolean {
+  return writes(task) && task.isSink;
 }
 
 /** By pool: whether engines serve it. */

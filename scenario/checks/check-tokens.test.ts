@@ -92,7 +92,7 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
   [
     "a column without a trace",
     { [`${TASK}.tokens.output`]: { column: "out" } },
-    /write\.tokens\.output: a column of a trace, but arrivals are poisson/,
+    /write\.tokens\.output\.column: a column of a trace, but arrivals are poisson/,
   ],
   [
     "a task that goes on with nobody",

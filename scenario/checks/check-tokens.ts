@@ -2,6 +2,7 @@
 
 import { placeReplicas, tasksToPlace, variantsOf } from "../compile/placement.ts";
 import { didYouMean, type Issues, issueAt } from "../reading/issues.ts";
+import { taskColumns } from "../reading/trace-columns.ts";
 import { namesAfter } from "../schema/edges.ts";
 import type { ModelDocument, Parts } from "../schema/scenario.ts";
 
@@ -122,20 +123,10 @@ export function* checkTraceColumns({
   workload,
 }: Parts<"pipelines" | "workload">): Issues {
   if (workload.arrivals === "trace") return;
-  for (const [pipeline, { tasks }] of Object.entries(pipelines)) {
-    for (const [task, { tokens, when }] of Object.entries(tasks)) {
-      const at = `pipelines.${pipeline}.tasks.${task}`;
-      const message = `a column of a trace, but arrivals are ${workload.arrivals}`;
-      if (when?.column !== undefined) {
-        yield issueAt(`${at}.when.column`, message, "`arrivals: trace`, or `probability` alone");
-      }
-      for (const key of ["prompt", "output", "prefix"] as const) {
-        const length = tokens === undefined || "from" in tokens ? undefined : tokens[key];
-        if (typeof length !== "object" || !("column" in length)) continue;
-        const hint = "`arrivals: trace`, or a number or distribution here";
-        yield issueAt(`${at}.tokens.${key}`, message, hint);
-      }
-    }
+  const message = `a column of a trace, but arrivals are ${workload.arrivals}`;
+  for (const { at, kind } of taskColumns(pipelines)) {
+    const other = kind === "condition" ? "`probability` alone" : "a number or distribution here";
+    yield issueAt(at, message, `\`arrivals: trace\`, or ${other}`);
   }
 }
 

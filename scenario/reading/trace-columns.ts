@@ -21,8 +21,16 @@ export interface WantedColumn {
 export function wantedColumns({ workload, pipelines = {} }: Sections): readonly WantedColumn[] {
   if (workload?.arrivals !== "trace") return [];
   const { sizeColumn } = workload;
-  const wanted: WantedColumn[] =
+  const sizes: WantedColumn[] =
     sizeColumn === undefined ? [] : [{ name: sizeColumn, at: "workload.sizeColumn", kind: "size" }];
+  const wanted = [...sizes, ...taskColumns(pipelines)];
+  const keys = wanted.map(({ name, kind }) => `${kind} ${name}`);
+  return wanted.filter((_, i) => keys.indexOf(keys[i]) === i);
+}
+
+/** Lengths and conditions of tasks. */
+export function taskColumns(pipelines: NonNullable<Sections["pipelines"]>): WantedColumn[] {
+  const wanted: WantedColumn[] = [];
   for (const [pipeline, { tasks }] of Object.entries(pipelines)) {
     for (const [task, { tokens, when }] of Object.entries(tasks)) {
       if (when?.column !== undefined) {
@@ -38,8 +46,7 @@ export function wantedColumns({ workload, pipelines = {} }: Sections): readonly 
       }
     }
   }
-  const keys = wanted.map(({ name, kind }) => `${kind} ${name}`);
-  return wanted.filter((_, i) => keys.indexOf(keys[i]) === i);
+  return wanted;
 }
 
 const NUMBERS = {
