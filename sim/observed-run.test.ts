@@ -51,6 +51,25 @@ const OFTEN: ScenarioDocument = {
   },
 };
 
+/** A guard that reads along, of a writer that has more requests than places. */
+const GUARDED = scenarioOf({
+  pipelines: {
+    p: {
+      tasks: {
+        look: { model: "looker" },
+        write: { model: "writer", after: ["look"], tokens: { prompt: 50, output: 20 } },
+        guard: { model: "looker", after: [{ task: "write", at: "first-token" }] },
+      },
+    },
+  },
+  models: {
+    looker: { service: { distribution: "exponential", meanMs: 30 } },
+    writer: { tokens: { steps: { prefill: [5, 0.1, 0], decode: [5, 0, 1] }, maxSequences: 2 } },
+  },
+  cluster: { replicas: { look: 1, write: 1, guard: 1 } },
+  workload: { arrivals: "poisson", ratePerS: 15, requests: 200 },
+});
+
 interface Observed {
   readonly run: ObservedRun;
   readonly meanMs: number;
@@ -72,27 +91,29 @@ function observed(document: ScenarioDocument): Observed {
 
 const steady = observed({ ...DIAMOND, faults: undefined });
 const crashed = observed(DIAMOND);
+const guarded = observed(GUARDED);
 
 function completed({ requests }: ObservedRun) {
   return requests.filter(({ outcome }) => outcome === "completed");
 }
 
 test("requests, latencies and waits are those that the recorder counted", () => {
-  const { run, meanMs, waitMs, arrivals } = steady;
-  expect(run.requests).toHaveLength(arrivals);
-  const latencies = completed(run).map(({ arrivedUs, endUs }) => (endUs - arrivedUs) / 1000);
-  const mean = latencies.reduce((sum, ms) => sum + ms, 0) / latencies.length;
-  expect(mean).toBeCloseTo(meanMs, 6);
-  const spans = run.requests.flatMap((one) => one.spans);
-  const waits = spans.reduce((sum, { readyUs, batch }) => sum + batch.startUs - readyUs, 0);
-  expect(waits / 1000 / run.requests.length).toBeCloseTo(waitMs, 6);
+  for (const { run, meanMs, waitMs, arrivals } of [steady, guarded]) {
+    expect(run.requests).toHaveLength(arrivals);
+    const latencies = completed(run).map(({ arrivedUs, endUs }) => (endUs - arrivedUs) / 1000);
+    const mean = latencies.reduce((sum, ms) => sum + ms, 0) / latencies.length;
+    expect(mean).toBeCloseTo(meanMs, 6);
+    const spans = run.requests.flatMap((one) => one.spans);
+    const waits = spans.reduce((sum, { readyUs, batch }) => sum + batch.startUs - readyUs, 0);
+    expect(waits / 1000 / run.requests.length).toBeCloseTo(waitMs, 6);
+  }
 });
 
 test("the critical path of each request adds up to its latency, also where a replica was lost", () => {
-  for (const { run } of [steady, crashed]) {
+  for (const { run } of [steady, crashed, guarded]) {
     for (const request of completed(run)) {
       const path = criticalPath(request);
-      const sum = path.reduce((us, { readyUs, batch }) => us + batch.endUs - readyUs, 0);
+      const sum = path.reduce((us, { readyUs, untilUs }) => us + untilUs - readyUs, 0);
       expect(sum).toBe(request.endUs - request.seenUs);
       expect(path.at(-1)?.readyUs).toBe(request.seenUs);
     }

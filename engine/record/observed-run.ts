@@ -13,7 +13,7 @@ export interface JobSpan {
   /** Index into the pipeline's tasks. */
   readonly task: number;
   readonly batch: ObservedBatch;
-  /** When its predecessors had ended, or a replica was lost with it. */
+  /** When its predecessors had ended, or made the first token that it waits for, or a replica was lost with it. */
   readonly readyUs: number;
   /** The span that made it ready; null: the request's arrival. */
   readonly after: JobSpan | null;
@@ -22,6 +22,8 @@ export interface JobSpan {
 interface ObservedBatch {
   readonly replica: number;
   readonly startUs: number;
+  /** When other tasks heard of its first token; NaN: none waits for it. */
+  firstTokenUs: number;
   /** NaN while it runs: the log ended before it did. */
   endUs: number;
   /** Whether its replica was lost, or a controller stopped it. */
@@ -101,6 +103,9 @@ class Observer {
       case "served":
         if (this.#running[a] !== undefined) this.#running[a].serviceUs = c;
         return;
+      case "stream":
+        if (this.#running[a] !== undefined) this.#running[a].firstTokenUs = b;
+        return;
       case "finish":
       case "fail":
       case "miss":
@@ -142,6 +147,7 @@ class Observer {
     const batch: ObservedBatch = {
       replica,
       startUs,
+      firstTokenUs: Number.NaN,
       endUs: Number.NaN,
       lost: false,
       serviceUs: Number.NaN,
@@ -177,26 +183,32 @@ function readiness(
   const earlier = request.spans.filter((span) => span.task === task && span.batch.lost);
   const again = earlier[earlier.length - 1];
   if (again !== undefined) return { readyUs: again.batch.endUs, after: again };
-  const { predecessors, needed } = pipeline.tasks[task];
-  const ended = request.spans
+  const { predecessors, needed, afterFirstToken } = pipeline.tasks[task];
+  const ready = request.spans
     .filter((span) => predecessors.includes(span.task) && !span.batch.lost)
-    .filter((span) => Number.isFinite(span.batch.endUs))
-    .toSorted((x, y) => x.batch.endUs - y.batch.endUs);
-  const last = ended[Math.min(needed, ended.length) - 1];
-  return last === undefined
-    ? { readyUs: request.seenUs, after: null }
-    : { readyUs: last.batch.endUs, after: last };
+    .map((after) => {
+      const { firstTokenUs, endUs } = after.batch;
+      return { readyUs: afterFirstToken.includes(after.task) ? firstTokenUs : endUs, after };
+    })
+    .filter(({ readyUs }) => Number.isFinite(readyUs))
+    .toSorted((x, y) => x.readyUs - y.readyUs);
+  return ready[Math.min(needed, ready.length) - 1] ?? { readyUs: request.seenUs, after: null };
+}
+
+interface PathSpan extends JobSpan {
+  /** The next one of the path was ready then; of the last one, its end. */
+  readonly untilUs: number;
 }
 
 /** The spans that a request's latency consists of, last first; empty if it did not complete. */
-export function criticalPath({ spans, endUs, outcome }: ObservedRequest): readonly JobSpan[] {
+export function criticalPath({ spans, endUs, outcome }: ObservedRequest): readonly PathSpan[] {
   if (outcome !== "completed") return [];
   const ended = spans.filter(({ batch }) => !batch.lost && batch.endUs <= endUs);
   let at: JobSpan | null | undefined = ended.toSorted((a, b) => b.batch.endUs - a.batch.endUs)[0];
-  const path: JobSpan[] = [];
-  while (at != null) {
-    path.push(at);
-    at = at.after;
+  const path: PathSpan[] = [];
+  for (let untilUs = at?.batch.endUs ?? endUs; at != null; at = at.after) {
+    path.push({ ...at, untilUs });
+    untilUs = at.readyUs;
   }
   return path;
 }

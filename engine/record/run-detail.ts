@@ -134,8 +134,8 @@ function waitMs({ readyUs, batch }: JobSpan): number {
   return (batch.startUs - readyUs) / 1000;
 }
 
-function serviceMs({ batch }: JobSpan): number {
-  return (batch.endUs - batch.startUs) / 1000;
+function serviceMs({ batch, untilUs }: ReturnType<typeof criticalPath>[number]): number {
+  return (untilUs - batch.startUs) / 1000;
 }
 
 function seriesOf(run: ObservedRun): RunSeries {
