@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** `npm test` runs the quick form; `npm run test:long` (TANDEM_TESTS=long) runs the long one. */
 const long = process.env.TANDEM_TESTS === "long";
@@ -21,6 +22,18 @@ function inBothForms(): string[] {
     .filter((path) => readFileSync(path, "utf8").includes("/test-form.test-support.ts"));
 }
 
+/** Begun last, as their size has it, each of these would go on for minutes beside workers without a file. */
+const LONGEST =
+  /\/(planners|demo|cluster-on-slurm|plan-interrupt|on-machines|notebooks|suspended)\.long/;
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLongest = ({ moduleId }: TestSpecification) => LONGEST.test(moduleId);
+    return [...sorted.filter(isLongest), ...sorted.filter((file) => !isLongest(file))];
+  }
+}
+
 export default defineConfig({
   test: {
     include: long ? [LONG, ...inBothForms()] : ["**/*.test.ts"],
@@ -34,6 +47,7 @@ export default defineConfig({
     maxWorkers: 3,
     // A process for each of 200 short files costs as much as half of the tests.
     isolate: long,
+    sequence: { sequencer: LongestFirst },
     // Long tests meet real daemons, networks and the stalls of a virtual machine. CI names those that passed only
     // when tried again (`.ci/count-tests.mjs`): each is a fault to be found.
     retry: long ? 1 : 0,
