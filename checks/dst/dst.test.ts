@@ -4,6 +4,7 @@ import "../support/solver.test-support.ts";
 import { RandomStream } from "../../engine/random/stream.ts";
 import { compileSystem } from "../../scenario/compile/compile.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
+import { PRESETS } from "../../schedulers/registry.ts";
 import { IS_LONG } from "../support/test-form.test-support.ts";
 import { documentOf, OTHERS, planOf, SCHEDULERS } from "./plan.ts";
 import { play } from "./play.ts";
@@ -16,6 +17,15 @@ test(`${SEEDS} seeds keep every invariant`, async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     const { violations } = await play(planOf(seed));
     expect(violations, `seed ${seed}: npm run dst -- --seed ${seed}`).toEqual([]);
+  }
+});
+
+test("so do seeds of the other schedulers: together they are the whole registry", async () => {
+  expect([...SCHEDULERS, ...OTHERS].sort()).toEqual(Object.keys(PRESETS).sort());
+  for (let seed = 1; seed <= SEEDS / 5; seed++) {
+    const plan = planOf(seed, OTHERS);
+    const { violations } = await play(plan);
+    expect(violations, `seed ${seed}, ${JSON.stringify(plan.document.scheduler)}`).toEqual([]);
   }
 });
 
@@ -47,6 +57,7 @@ test.each([
   { writers: true, crashes: false, schedulers: "usual", least: 0.25 },
   { writers: false, crashes: true, schedulers: "usual", least: 0.7 },
   { writers: false, crashes: false, schedulers: "other", least: 0.45 },
+  { writers: false, crashes: true, schedulers: "other", least: 0.45 },
 ] as const)(
   "over links that cost nothing it gets the simulator's decisions, event by event (language models: $writers, crashes: $crashes, $schedulers schedulers)",
   async ({ writers, crashes, schedulers, least }) => {
