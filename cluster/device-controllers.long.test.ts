@@ -1,12 +1,11 @@
-/** Controllers of devices on a real cluster with replay workers: the same decisions, nothing lost. */
+/** What controllers of devices ask of real workers: windows, loads, aborts, stages. Virtual time has their decisions. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { type LogEntry, RunLog } from "../engine/dispatch/run-log.ts";
-import { compileSystem } from "../scenario/compile/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
-import { NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
+import { withDeployment } from "./deployment.test-support.ts";
 import { divergence, run } from "./measured-run.test-support.ts";
 
 /** Three models share two devices; one of them is loaded by demand, which takes workers no time. */
@@ -48,34 +47,6 @@ function onDevices(sections: Readonly<Record<string, unknown>>): ScenarioDocumen
 
 const ofKind = (log: string, kind: LogEntry[0]): readonly LogEntry[] =>
   RunLog.parse(log).entries.filter((entry) => entry[0] === kind);
-
-it("each answers every request, runs one batch at a time on a device, and replays", async () => {
-  const first = document("fifo");
-  await withDeployment({ document: first, backend: "replay" }, async (deployment) => {
-    for (const preset of ["clockwork", "shepherd", "nexus"]) {
-      const scenario = document(preset);
-      const { outcomes, log } = await run(deployment, scenario);
-      // The goal is as long as that of a busy machine has to be.
-      expect(outcomes.completed, preset).toBe(120);
-      expect(divergence(scenario, log)).toBeNull();
-      // With start windows the workers take a device's batches in turn.
-      const hasWindows = ofKind(log, "window").length > 0;
-      expect(hasWindows).toBe(preset === "clockwork");
-      if (hasWindows) continue;
-      const { replicas } = compileSystem(scenario, NO_INPUTS);
-      const busy = new Set<number>();
-      for (const [kind, replica, gone] of RunLog.parse(log).entries) {
-        const isOver = kind === "finish" || (kind === "abort" && gone === 1);
-        if (kind !== "start" && !isOver) continue;
-        const { slot } = replicas[replica];
-        if (kind === "start") {
-          expect(busy.has(slot), "a device runs one batch").toBe(false);
-          busy.add(slot);
-        } else busy.delete(slot);
-      }
-    }
-  });
-});
 
 it("Clockwork's batches that come too late for their window wait again, and none is lost", async () => {
   // Nothing may start later than when its device is expected to be free, by times that vary.
