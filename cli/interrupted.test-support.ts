@@ -39,6 +39,8 @@ interface Interruption {
   readonly group?: boolean;
   /** From the words on stderr to the signal. */
   readonly delayMs?: number;
+  /** The signal comes again after each of so long. */
+  readonly againMs?: number;
 }
 
 /** Results go to `out` in the folder. */
@@ -46,7 +48,7 @@ export function interrupted(
   folder: string,
   scenario: string,
   when: RegExp,
-  { command = "validate", group = false, options = [], delayMs = 0 }: Interruption = {},
+  { command = "validate", group = false, options = [], delayMs = 0, againMs }: Interruption = {},
 ): Promise<Interrupted> {
   writeFileSync(join(folder, "s.yaml"), scenario);
   writeFileSync(join(folder, "messages.json"), JSON.stringify(MESSAGE_COSTS));
@@ -63,6 +65,7 @@ export function interrupted(
   let stdout = "";
   let stderr = "";
   let signalledMs = Number.NaN;
+  let again: NodeJS.Timeout | undefined;
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
   });
@@ -71,13 +74,18 @@ export function interrupted(
     if (!Number.isNaN(signalledMs) || !when.test(stderr)) return;
     signalledMs = performance.now() + delayMs;
     const pid = child.pid as number;
-    setTimeout(() => {
+    const press = (): void => {
       // A command that is done before its instant gets no signal.
       if (child.exitCode === null) process.kill(group ? -pid : pid, "SIGINT");
+    };
+    setTimeout(() => {
+      press();
+      if (againMs !== undefined) again = setInterval(press, againMs);
     }, delayMs);
   });
   return new Promise((resolve) => {
     child.once("close", (code) => {
+      clearInterval(again);
       resolve({ code, stdout, stderr, afterMs: performance.now() - signalledMs });
     });
   });

@@ -14,6 +14,7 @@ const HUNG_MS = 1000;
 /**
  * The result of work, which Ctrl-C ends while somebody listens for it: the listeners are called, and it throws their
  * reason to stop, or Fault("interrupted") naming the call of the user's code that did not return. Takes 0.1 ms besides.
+ * Node takes the listeners away while it watches, so a Ctrl-C in the microseconds between two pieces of work may be lost.
  */
 export function interruptible<T>(work: () => T): T {
   if (process.listenerCount("SIGINT") === 0) return work();
