@@ -60,6 +60,11 @@ test.each(tutorialSteps())("$command prints the like of what the page shows", (s
   }
 });
 
+test("the validation measured what messages cost here, not what the scenario assumes", () => {
+  const { notes } = JSON.parse(readFileSync(join(mine, "my-pipeline/out/validation.json"), "utf8"));
+  expect(notes.join()).toContain("a pilot of the pipeline on replayed times measured");
+});
+
 test("the report has the sweep and the validation", () => {
   const path = join(mine, "my-pipeline/out/report.html");
   expect(existsSync(path)).toBe(true);

@@ -5,7 +5,6 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
-import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";
 import { replayLog } from "../engine/record/replay.ts";
 import type { PlanDocument } from "../library/plan-results.ts";
@@ -13,7 +12,6 @@ import type { ResultsDocument } from "../results/documents.ts";
 import type { ValidationDocument } from "../results/validation.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { parseScenario } from "../scenario/parse.ts";
-import { profileSchema } from "../scenario/schema/profile.ts";
 import type { Catalogue } from "../schedulers/catalogue.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed } from "../sim/replication.ts";
@@ -27,11 +25,7 @@ const scratch = temporaryFolder("cli");
 const here = (...words: readonly string[]): Promise<Ended> => tandemHere(scratch, words);
 
 function tandem(...args: readonly string[]): Ended {
-  return tandemWithin(150_000, ...args);
-}
-
-function tandemWithin(timeout: number, ...args: readonly string[]): Ended {
-  const options = { encoding: "utf8", cwd: scratch, timeout } as const;
+  const options = { encoding: "utf8", cwd: scratch, timeout: 150_000 } as const;
   const { status, stdout, stderr } = spawnSync(process.execPath, [TANDEM, ...args], options);
   return { code: status, stdout, stderr };
 }
@@ -297,8 +291,8 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   const validation = "validation: { backend: replay, metrics: { latencyMeanMs: 5 } }";
   const path = scenario("v.yaml", `${text}${validation}\n`);
   scenario("messages.json", JSON.stringify(MESSAGE_COSTS));
-  const messages = IS_LONG ? [] : ["cluster.overheadProfile=messages.json"];
-  const terms = ["--set", "cluster.gateway.count=2", "cluster.network.rttMs=50", ...messages];
+  const messages = "cluster.overheadProfile=messages.json";
+  const terms = ["--set", "cluster.gateway.count=2", "cluster.network.rttMs=50", messages];
   const { code, stdout } = tandem("validate", path, "--json", "--out", "v", ...terms);
   // The host may be too busy to be judged by, which is an answer too, and no disagreement.
   expect(code).toBe(0);
@@ -310,9 +304,6 @@ test("validate runs real processes, judges, and leaves a report's worth of resul
   expect(result.measured.backend).toBe("replay");
   expect(result.measured.metrics.latencyMeanMs?.mean).toBeGreaterThanOrEqual(10);
   expect(result.notes).toEqual(["not realised by the cluster: several gateways"]);
-  // Messages cost what they cost here, not the 50 ms that the scenario assumes.
-  const measured = "a pilot of the pipeline on replayed times measured";
-  if (IS_LONG) expect(document.notes?.join()).toContain(measured);
   const loaded = parseScenario(readFileSync(path, "utf8"), path, () => "");
   const inputs = { profiles: {}, traces: {} };
   const log = RunLog.parse(readFileSync(join(scratch, "v/logs/1-1.jsonl"), "utf8"));
@@ -344,20 +335,6 @@ test("calibrate is asked for where profiles are missing, and asks for models tha
   expect(nothing.code).toBe(2);
   expect(nothing.stderr).toMatch(/no model of .*q\.yaml names an implementation/);
 });
-
-if (IS_LONG) {
-  // Eight processes start, most of them in turn: 45 s on a quiet machine, minutes on a busy one.
-  test("calibrate writes profiles of what it measured, which simulate then reads", () => {
-    const path = scenario("c.yaml", UNCALIBRATED);
-    const calibrated = tandemWithin(280_000, "calibrate", path, "--max-seconds", "3");
-    expect(calibrated.code, calibrated.stderr).toBe(0);
-    const text = readFileSync(join(scratch, "profiles/nothing.json"), "utf8");
-    const { provenance, batches } = profileSchema.parse(JSON.parse(text));
-    expect(provenance).toMatchObject({ kind: "measured", model: "no-op" });
-    expect(batches[0].samples).toBeGreaterThanOrEqual(30);
-    expect(tandem("simulate", path).code).toBe(0);
-  }, 300_000);
-}
 
 const GPUS = `
 name: gpus
