@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
+import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
 import { hasSlurm, SlurmLab } from "../checks/support/slurm-lab.test-support.ts";
 import { type Exit, Workplace } from "../sweep/command-line.test-support.ts";
 
@@ -233,15 +234,12 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     const point = Object.fromEntries(Object.entries(cluster).map(([k, v]) => [`cluster.${k}`, v]));
     const workload = { arrivals: "poisson", ratePerS: 20, requests: 40 };
     const validation = { points: [{ scheduler: "fifo" }, point], backend: "replay", repeats: 3 };
-    const scenario = { ...SCENARIO, workload, validation };
+    const measured = { ...SCENARIO.cluster, overheadProfile: "messages.json" };
+    const scenario = { ...SCENARIO, cluster: measured, workload, validation };
     writeFileSync(join(workplace.folder, "two.yaml"), stringify(scenario));
-    const { code, stderr, stdout } = await tandem(
-      "validate",
-      "two.yaml",
-      "--on",
-      "slurm.yaml",
-      "--json",
-    );
+    writeFileSync(join(workplace.folder, "messages.json"), JSON.stringify(MESSAGE_COSTS));
+    const words = ["validate", "two.yaml", "--on", "slurm.yaml", "--json"];
+    const { code, stderr, stdout } = await tandem(...words);
     expect([0, 3], stderr).toContain(code);
     expect(JSON.parse(stdout).configurations).toHaveLength(2);
     expect(stderr.match(/Slurm job \d+: /g), stderr).toHaveLength(1);

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { IS_LONG } from "../checks/support/test-form.test-support.ts";
+import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
 import { RandomStream } from "../engine/random/stream.ts";
 import { interrupted } from "./interrupted.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
@@ -38,45 +38,59 @@ const CONFIRMED = UNLISTED.replace("ratePerS: 300", "ratePerS: 80").replace(
   "replications: 5",
 );
 
-/** By hand: `INSTANTS=20`, half an hour. */
-const INSTANTS = Number(process.env.INSTANTS ?? (IS_LONG ? 4 : 1));
+/** Of each phase. By hand: `INSTANTS=20`, half an hour. */
+const INSTANTS = Number(process.env.INSTANTS ?? 2);
 
-/** The words on stderr that begin a phase, and the longest wait for an instant in it. */
-const PHASES = [
-  ["a listed search", LISTED, /combinations of machines/, 3000],
-  ["a search for an incumbent", UNLISTED, /combinations of machines/, 1500],
-  ["a search below an incumbent", UNLISTED, /, not confirmed;/, 3000],
-  ["a search below a confirmed plan", CONFIRMED, /, confirmed;/, 2500],
+/** The words on stderr that begin each phase of a search, and the longest wait for an instant in it. */
+const SEARCHES = [
+  ["a listed search", LISTED, [[/combinations of machines/, 3000]]],
+  [
+    "a search for an incumbent, and below it",
+    UNLISTED,
+    [
+      [/combinations of machines/, 1500],
+      [/, not confirmed;/, 3000],
+    ],
+  ],
+  ["a search below a confirmed plan", CONFIRMED, [[/, confirmed;/, 2500]]],
 ] as const;
 
-test.each(PHASES)(
+test.each(SEARCHES)(
   "Ctrl-C in %s ends with the best so far and whole files, and the same command goes on",
-  async (name, scenario, when, withinMs) => {
+  async (name, scenario, phases) => {
     const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
     const instants = new RandomStream(name, "interrupts");
     const afterMs: number[] = [];
-    for (let i = 0; i < INSTANTS; i++) {
-      const delayMs = withinMs * instants.uniform();
-      const ended = await interrupted(folder, scenario, when, { command: "plan", delayMs });
-      // Ctrl-C found it at work, or just done.
-      expect([0, 130], ended.stderr).toContain(ended.code);
-      expect(ended.stdout).toMatch(/% of requests within/);
-      const { plans } = JSON.parse(readFileSync(join(folder, "out/plan.json"), "utf8"));
-      expect(["confirmed", "not confirmed", "none"]).toContain(plans[0].state);
-      if (ended.code === 0) continue;
-      expect(ended.stderr).toMatch(/interrupted: (the best so far is above|nothing was found yet)/);
-      const kept = readFileSync(join(folder, "out/plan-progress.jsonl"), "utf8");
-      for (const line of kept.trim().split("\n")) JSON.parse(line);
-      afterMs.push(Math.round(ended.afterMs));
+    for (const [when, withinMs] of phases) {
+      for (let i = 0; i < INSTANTS; i++) {
+        const delayMs = withinMs * instants.uniform();
+        const ended = await interrupted(folder, scenario, when, { command: "plan", delayMs });
+        // Ctrl-C found it at work, or just done.
+        expect([0, 130], ended.stderr).toContain(ended.code);
+        expect(ended.stdout).toMatch(/% of requests within/);
+        expect(["confirmed", "not confirmed", "none"]).toContain(foundIn(folder));
+        if (ended.code === 0) continue;
+        expect(ended.stderr).toMatch(
+          /interrupted: (the best so far is above|nothing was found yet)/,
+        );
+        const kept = readFileSync(join(folder, "out/plan-progress.jsonl"), "utf8");
+        for (const line of kept.trim().split("\n")) JSON.parse(line);
+        afterMs.push(Math.round(ended.afterMs));
+      }
     }
     const [count, mostMs] = [afterMs.length, Math.max(...afterMs)];
-    console.log(`${name}: ends at most ${mostMs} ms after Ctrl-C, ${count} of ${INSTANTS} at work`);
+    console.log(`${name}: ends at most ${mostMs} ms after Ctrl-C, ${count} at work`);
     const { code, stderr } = await tandemHere(folder, ["plan", "s.yaml", "--out", "out"]);
     expect(code, stderr).toBe(0);
     expect(existsSync(join(folder, "out/results.json"))).toBe(true);
   },
-  120_000 * INSTANTS,
+  240_000 * INSTANTS,
 );
+
+function foundIn(folder: string): string {
+  const { plans } = JSON.parse(readFileSync(join(folder, "out/plan.json"), "utf8"));
+  return plans[0].state;
+}
 
 test("the commands that a plan prints work as printed", async () => {
   const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
@@ -95,6 +109,7 @@ test("the commands that a plan prints work as printed", async () => {
 test("the validation that a plan prints shows the plan's own figures beside simulation and measurement", async () => {
   const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
   writeFileSync(join(folder, "s.yaml"), SMALL);
+  writeFileSync(join(folder, "messages.json"), JSON.stringify(MESSAGE_COSTS));
   const { stdout } = await tandemHere(folder, ["plan", "s.yaml", "--out", "out"]);
   const [, printed] = /next: ([^\n]*); .*report/.exec(stdout) ?? expect.fail(stdout);
   const ended = spawnSync("sh", ["-c", printed], { cwd: folder, encoding: "utf8" });
@@ -116,6 +131,7 @@ models: { m: { service: { distribution: gamma, meanMs: 40, cv: 0.5 } } }
 cluster:
   nodes: [{ name: n, count: 3, devices: { cpu: 1 }, costPerHour: 1 }]
   replicas: { a: 1, b: 1 }
+  overheadProfile: messages.json
 workload: { arrivals: poisson, ratePerS: 16, durationS: 6, warmupS: 1 }
 run: { seed: 1, replications: 8 }
 `;

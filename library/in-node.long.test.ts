@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
 import { needs } from "../checks/support/needs.test-support.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -20,7 +21,7 @@ const text = \`
 name: queue
 pipelines: { p: { tasks: { serve: { model: m } } } }
 models: { m: { service: { distribution: lognormal, meanMs: 20, cv: 0.5 } } }
-cluster: { replicas: { serve: 2 } }
+cluster: { replicas: { serve: 2 }, overheadProfile: messages.json }
 workload: { arrivals: poisson, ratePerS: 30, requests: 60 }
 run: { seed: 3, replications: 3 }
 \`;
@@ -48,6 +49,7 @@ test.skipIf(!HAS_DENO)(
     const folder = mkdtempSync(join(ROOT, "dist", "deno-"));
     try {
       writeFileSync(join(folder, "program.mjs"), PROGRAM);
+      writeFileSync(join(folder, "messages.json"), JSON.stringify(MESSAGE_COSTS));
       const library = "../library/index.js";
       const config = { nodeModulesDir: "manual", imports: { "tandem-serving": library } };
       writeFileSync(join(folder, "deno.json"), JSON.stringify(config));
