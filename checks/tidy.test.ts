@@ -19,6 +19,12 @@ const APPROVED_LONG: Readonly<Record<string, string>> = {
 /** The decision core and its documents: pure, and below all others. */
 const CORE = ["engine", "scenario", "results"];
 
+/** All that does a user's work. */
+const WORKING = [
+  ...["build", ...CORE, "schedulers", "sim", "sweep", "planning"],
+  ...["models", "cluster", "calibration", "reports"],
+];
+
 /** Folders that each folder may import, besides itself and packages. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   build: [],
@@ -34,32 +40,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   calibration: [...CORE, "schedulers", "sim", "cluster", "models"],
   planning: [...CORE, "schedulers", "sim"],
   reports: CORE,
-  library: [
-    "build",
-    ...CORE,
-    "schedulers",
-    "sim",
-    "sweep",
-    "planning",
-    "models",
-    "cluster",
-    "calibration",
-    "library",
-    "reports",
-  ],
-  cli: [
-    "build",
-    ...CORE,
-    "schedulers",
-    "sim",
-    "sweep",
-    "planning",
-    "models",
-    "cluster",
-    "calibration",
-    "reports",
-    "library",
-  ],
+  library: WORKING,
+  cli: [...WORKING, "library"],
   bench: ["build", ...CORE, "schedulers", "sim", "sweep", "cluster", "calibration", "planning"],
   web: ["library"],
   // Apart from sim's tests, for it writes a page too: the simulator as its users see it.
