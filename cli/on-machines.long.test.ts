@@ -66,7 +66,9 @@ describe.skipIf(!needs(missing ?? "", missing === null))("over SSH", () => {
       expect(code, stderr).toBe(0);
       for (const name of ["fast", "slow", "nothing"]) {
         const profile = profileSchema.parse(json(`profiles/${name}.json`)) satisfies Profile;
+        expect(profile.provenance.kind).toBe("measured");
         expect(profile.provenance.host).toContain(`Node ${process.versions.node}`);
+        expect(profile.batches[0].samples).toBeGreaterThanOrEqual(15);
       }
       const { links } = json<OverheadProfile>("profiles/overheads.json");
       expect(Object.keys(links ?? {})).toEqual(["near-1", "near-2", "far"]);
@@ -84,7 +86,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("over SSH", () => {
   test(
     "validate runs the models there, and says whose clocks it uses",
     async () => {
-      const words = ["validate", "s.yaml", "--on", inventory, "--repeats", "3", "--json"];
+      const words = ["validate", "s.yaml", "--on", inventory, "--budget", "120s", "--json"];
       const { code, stdout, stderr } = await tandemHere(folder, [...words, "--backend", "real"]);
       // A busy machine gives no verdict, or a wrong one.
       expect([0, 3], stderr).toContain(code);
