@@ -20,6 +20,19 @@ export const OTHERS = [
   ...["ray-serve", "weighted-round-robin", "seed-idle-queue", "seed-batching"],
 ] as const;
 
+/** Presets that scale look every 15 s, and no seed lasts as long. */
+const OFTEN = { min: 1, intervalS: 0.25 };
+const LOOKING_OFTEN: Readonly<Record<string, object>> = {
+  "kubernetes-hpa": {
+    preset: "kubernetes-hpa",
+    scaling: { policy: "target-utilization", upReplicas: 1, upPeriodS: 0.25, ...OFTEN },
+  },
+  "ray-serve": {
+    preset: "ray-serve",
+    scaling: { policy: "ongoing-requests", lookBackS: 0.5, upDelayS: 0.25, ...OFTEN },
+  },
+};
+
 /** One thing that happens at an instant, s. */
 export type Happening = { readonly atS: number } & (
   | {
@@ -195,7 +208,7 @@ export function documentOf(
         : {}),
       replicas: Object.fromEntries(replicas),
     },
-    scheduler,
+    scheduler: LOOKING_OFTEN[scheduler] ?? scheduler,
     workload: { arrivals: "poisson", ratePerS: load * Math.min(...capacities), durationS: 100 },
   };
   const isApart = writes && names.length > 1 && stream.uniform() < 0.3;
