@@ -39,8 +39,8 @@ const isWhole = (): Promise<boolean> =>
     return replicas.every(({ state }) => state === "up");
   });
 
-/** They have a queue of each replica, timers, preemption, ordered replicas, and a solver. */
-const SCHEDULERS = ["join-shortest-queue", "batching", "shepherd", "kubernetes-hpa", "loki"];
+/** They have a queue of each replica, timers, preemption, and a solver. */
+const SCHEDULERS = ["join-shortest-queue", "batching", "shepherd", "loki"];
 
 it.each(SCHEDULERS)("%s loses no request and serves none twice", async (scheduler) => {
   const document = documentOf(scheduler);
