@@ -1,6 +1,6 @@
 /**
- * How good plans are: generated problems small enough to exhaust, and plans whose cluster has a known truth. Each answer is a
- * line of a file, so that a run that is stopped goes on where it was.
+ * How good plans are: generated problems small enough to exhaust, plans whose cluster has a known truth, and large problems.
+ * Each answer is a line of a file, so that a run that is stopped goes on where it was.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,9 +10,10 @@ import { sumOf } from "../../engine/statistics/estimate.ts";
 import { type Solution, solved } from "../../schedulers/rules/solver.ts";
 import { exhausted, planned } from "./exhaustive.ts";
 import { type KnownAnswer, knownAnswer } from "./known-truth.ts";
+import { type LargeAnswer, largeAnswer, largeProblems } from "./large.ts";
 import { type PlanningProblem, planningProblems } from "./problems.ts";
 
-const { out, seconds, problems, from, known } = await yargs(process.argv.slice(2))
+const { out, seconds, problems, from, known, large } = await yargs(process.argv.slice(2))
   .scriptName("npm run bench:planning --")
   .usage("$0 [options]\n\nPlans generated problems, and judges the plans.")
   .options({
@@ -21,6 +22,7 @@ const { out, seconds, problems, from, known } = await yargs(process.argv.slice(2
     problems: { type: "number", default: 160, describe: "to exhaust" },
     from: { type: "number", default: 0, describe: "first problem: later ones are of other seeds" },
     known: { type: "number", default: 640, describe: "of known truth" },
+    large: { type: "number", default: 0, describe: "large ones: five of a user, then drawn ones" },
   })
   .strict()
   .parseAsync();
@@ -41,7 +43,7 @@ function* solve(program: string, nodes: number): Generator<undefined, Solution> 
 const untilMs = performance.now() + 1000 * seconds;
 mkdirSync(out, { recursive: true });
 
-const compared = answersIn(
+const compared = await answersIn(
   "compared.jsonl",
   planningProblems(from + problems)
     .slice(from)
@@ -49,32 +51,43 @@ const compared = answersIn(
       return { name: problem.name, answer: (): Compared => compare(problem) };
     }),
 );
-const answers = answersIn(
+const answers = await answersIn(
   "known.jsonl",
   Array.from({ length: known }, (_, i) => {
     return { name: `known-${from + i}`, answer: (): KnownAnswer => knownAnswer(i, from, solve) };
   }),
 );
-process.stdout.write(`${comparedText(compared)}\n${knownText(answers)}\n`);
+const sized = await answersIn(
+  "large.jsonl",
+  largeProblems(from + large)
+    .slice(from)
+    .map((problem) => {
+      return { name: problem.name, answer: () => largeAnswer(problem, out) };
+    }),
+);
+process.stdout.write(`${comparedText(compared)}\n${knownText(answers)}\n${largeText(sized)}`);
 
 /** Those of the file, and those that time is left for. */
-function answersIn<A extends { readonly name: string }>(
+async function answersIn<A extends { readonly name: string }>(
   file: string,
-  asked: readonly { readonly name: string; readonly answer: () => A }[],
-): readonly A[] {
+  asked: readonly { readonly name: string; readonly answer: () => A | Promise<A> }[],
+): Promise<readonly A[]> {
   const path = join(out, file);
   const lines = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : [];
   const before = new Map(
     lines.map((line) => JSON.parse(line) as A).map((one) => [one.name, one] as const),
   );
-  return asked.flatMap(({ name, answer }) => {
+  const answers: A[] = [];
+  for (const { name, answer } of asked) {
     const own = before.get(name);
-    if (own !== undefined) return [own];
-    if (performance.now() > untilMs) return [];
-    const found = answer();
-    appendFileSync(path, `${JSON.stringify(found)}\n`);
-    return [found];
-  });
+    if (own !== undefined) answers.push(own);
+    else if (performance.now() <= untilMs) {
+      const found = await answer();
+      appendFileSync(path, `${JSON.stringify(found)}\n`);
+      answers.push(found);
+    }
+  }
+  return answers;
 }
 
 function compare(problem: PlanningProblem): Compared {
@@ -105,6 +118,15 @@ function knownText(all: readonly KnownAnswer[]): string {
   const asked = all.filter((one) => one.asked);
   const then = asked.filter((one) => one.confirmedThen);
   return `${confirmed.length} confirmed plans of ${all.length}: ${missed.length} miss (${percent(missed.length / confirmed.length)}); ${asked.length} asked for a length, ${then.length} were confirmed with it (${percent(then.length / asked.length)})`;
+}
+
+function largeText(all: readonly LargeAnswer[]): string {
+  const lines = all.map(({ name, state, cost, gap, seconds, firstIncumbentS, memoryMiB }) => {
+    const gapText = gap === null ? "no plan" : `gap ${percent(gap)}`;
+    const [own, solver] = memoryMiB;
+    return `${name}: ${cost} ${state}, ${gapText}, ${seconds} s, first incumbent ${firstIncumbentS} s, ${own} + ${solver} MiB`;
+  });
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 function percent(share: number): string {
