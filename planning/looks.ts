@@ -74,7 +74,7 @@ export function isClear(trial: Trial): boolean {
 
 /** Whether as many more runs as it takes show that a miss is one. */
 export function* isBornOut(
-  { laboratory, goals }: Problem,
+  { laboratory, goals }: Pick<Problem, "laboratory" | "goals">,
   { document, trial: seen, error }: Look,
   until: number,
 ): Generator<undefined, boolean> {

@@ -80,10 +80,7 @@ export function* shortageOf(
   for (const [i, rows] of (found?.misses ?? []).entries()) {
     const look = yield* relaxedLook(problem, alternative, rows, 1);
     if (look.keeps) return null;
-    const served = [i, ...look.trial.runs.map(({ digest }) => digest)].join("/");
-    if (found?.served.has(served) === true) continue;
     if (!(yield* isBornOut(problem, { ...look, error: wideError(i + 1) }, 1))) return null;
-    found?.served.add(served);
   }
   return found;
 }
@@ -104,7 +101,7 @@ function* suspected(
       (goal) => `${(100 * shareOf(goal)).toPrecision(4)} % of ${goal.pipeline}'s requests`,
     );
     const text = `even all replicas that there may be, each on a machine of its own and the fastest device, keep only ${shares.join(", ")} within the SLO`;
-    return { text, choice, misses: [all], served: new Set() };
+    return { text, choice, misses: [all] };
   }
   const fastest = new Set(all.map((row) => row.findIndex((n) => n > 0)));
   for (const kind of choice.space.kinds === 1 ? [null] : [null, ...fastest]) {
@@ -114,12 +111,8 @@ function* suspected(
     const parts = PARTS.map((part) => least.map((n) => Math.ceil(part * n)));
     const fewer = parts.find((some) => roomFor(alternative, some, kind) !== null) ?? least;
     const misses = fewer.flatMap((n, t) => (n === 0 ? [] : clustersWith(choice, t, n - 1, kind)));
-    return {
-      text: `${text}; simulations rule out every cluster, with an error of at most 5 %`,
-      choice,
-      misses,
-      served: new Set(),
-    };
+    const told = `${text}; simulations rule out every cluster, with an error of at most 5 %`;
+    return { text: told, choice, misses };
   }
   return null;
 }

@@ -53,8 +53,6 @@ export interface Shortage {
   readonly text: string;
   readonly choice: Choice;
   readonly misses: readonly (readonly Row[])[];
-  /** By cluster and its looks' requests as served: schedulers that serve these alike miss alike. */
-  readonly served: Set<string>;
 }
 
 export function nothingFound(): Standing {
@@ -98,7 +96,7 @@ export type RuledOut = "serviceTime" | "task";
 export interface Search {
   /** Others that came next, on the requests of the search. */
   readonly runnersUp: readonly Tried[];
-  /** Schedulers that serve request for request as the best one does. */
+  /** Schedulers that served the pilot of the best one's cluster request for request as that one did. */
   readonly alike: readonly Alternative[];
   /** False once the bound on trials left something cheaper untried. */
   readonly isComplete: boolean;
