@@ -80,7 +80,9 @@ describe("a plan", () => {
     expect(document.plans[0]).toMatchObject({ allCheaperTried: true, notSearched: [] });
     expect(text).toMatch(/plan +fifo +2\.6 +pre 1, big 1 +gpu 1, cpu 1/);
     expect(text).toMatch(/runner-up +fifo, batches of big 4 +2\.7/);
-    expect(text).toContain("cheapest: fifo (request for request as edf), confirmed on 8 fresh");
+    expect(text).toContain(
+      "cheapest: fifo (in a pilot request for request as edf), confirmed on 8 fresh",
+    );
     expect(text).toContain("gpu 1 of 4 machines (big 1); cpu 1 of 4 machines (pre 1)");
     expect(text).toMatch(/88 combinations up to this cost; 3 simulated with 79,000 requests/);
     expect(text).toContain("all that is cheaper was tried or ruled out");

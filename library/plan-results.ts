@@ -187,7 +187,7 @@ function sentences(entry: PlanEntry): readonly string[] {
       "allow more by --max-replicas, or more or faster machines; or raise `slo.latencyMs`",
     ];
   }
-  const equals = alike.length === 0 ? "" : ` (request for request as ${namesOf(alike)})`;
+  const equals = alike.length === 0 ? "" : ` (in a pilot request for request as ${namesOf(alike)})`;
   const [what, how] =
     state === "confirmed"
       ? ["cheapest", `confirmed on ${plural(best.replications, "fresh replication")}`]

@@ -162,6 +162,13 @@ describe("a plan for one queue", () => {
   });
 });
 
+test("names no scheduler that serves alike on another cluster alone", () => {
+  // On one replica, which keeps 94.9%, a queue of its own is the common one; on two it is not.
+  const sweep = "sweep: { scheduler: [fifo, join-shortest-queue], cluster.replicas.serve: [1, 2] }";
+  const [{ best, alike }] = plansOf(queue(2.55, sweep));
+  expect([best?.replicas.serve, best?.scheduler, alike]).toEqual([2, "fifo", []]);
+});
+
 test("loads share the budget, so that each has an answer", () => {
   let looks = 0;
   const pace = { spent: () => looks / 150, isOver: () => looks++ >= 150 };

@@ -95,7 +95,7 @@ export interface PlanEntry {
   /** The load that it is for, as swept. */
   readonly parameters: Parameters;
   readonly unit: CostUnit;
-  /** Schedulers that serve request for request as that of the best does. */
+  /** Schedulers that served the pilot of the best one's cluster request for request as its scheduler did. */
   readonly alike: readonly ScenarioDocument["scheduler"][];
   readonly explored: Explored;
   /** Clusters left out of the search that may be cheaper. */

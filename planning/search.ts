@@ -58,8 +58,8 @@ export class Descents {
   readonly #unbounded: Descent[];
   /** By cluster and requests as served: the simplest scheduler that does so. */
   readonly #seen = new Map<string, Alternative>();
-  /** Schedulers that treated every request as a simpler one did, by that one. */
-  readonly #alike = new Map<Alternative, readonly Alternative[]>();
+  /** Schedulers that treated every request of a pilot as a simpler one did on that cluster. */
+  readonly #alike: { key: string; simpler: Alternative; alternative: Alternative }[] = [];
 
   constructor(problem: Problem) {
     this.#problem = problem;
@@ -92,8 +92,9 @@ export class Descents {
       return { runnersUp: [], alike: [], isComplete };
     }
     const runnersUp = yield* this.#runnersUp(best);
-    const alike = new Set(this.#alike.get(best.contender.alternative));
-    return { runnersUp, alike: [...alike], isComplete };
+    const own = this.#alike.filter(({ key }) => key === clusterOf(best));
+    const alike = own.filter(({ simpler }) => simpler === best.contender.alternative);
+    return { runnersUp, alike: alike.map(({ alternative }) => alternative), isComplete };
   }
 
   /** Cost of the confirmed plan. */
@@ -212,7 +213,7 @@ export class Descents {
     note(standing, standing.nearest);
   }
 
-  /** Leaves out a cluster whose scheduler treats every request as a simpler one does. */
+  /** Leaves out a cluster whose scheduler treats every request of its pilot as a simpler one does. */
   #leaveAlike({ hopeful, alternative }: Descent): void {
     const last = hopeful.at(-1);
     if (last?.isPilot !== true) return;
@@ -221,7 +222,7 @@ export class Descents {
     if (simpler === undefined) this.#seen.set(key, alternative);
     if (simpler === undefined || simpler === alternative) return;
     hopeful.pop();
-    this.#alike.set(simpler, [...(this.#alike.get(simpler) ?? []), alternative]);
+    this.#alike.push({ key: clusterOf(last), simpler, alternative });
   }
 
   /** Others of the price, other schedulers on the plan's cluster, or the next cluster that keeps the goals. */

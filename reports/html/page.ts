@@ -77,7 +77,7 @@ function factHtml([name, text, state]: Fact): string {
 
 /** Facts that a phone folds, and a table hides at first: where it runs, and what would change the answer. */
 const FOLDED: readonly string[] = [
-  ...["runs on", "tied with it", "same by another name"],
+  ...["runs on", "tied with it", "same in a pilot"],
   ...["next cheaper", "next faster", "runner-up", "headroom"],
 ];
 

@@ -26,7 +26,7 @@ export function planDecisions(
       : `nothing below ${bound} can keep the SLO; between that and the plan the search was limited`;
     const facts = told([
       ...answerFacts(best, entry),
-      ["same by another name", alike.map(schedulerText).join("; ")],
+      ["same in a pilot", alike.map(schedulerText).join("; ")],
       ...(chosen === undefined ? [] : [trust(chosen, results, validation)]),
       ["next cheaper", cheaper],
       [
