@@ -148,6 +148,11 @@ const plan = command({
   examples: [
     ["plan my-pipeline/scenario.yaml", "which replicas, under which scheduler?"],
     ["plan s.yaml --set 'sweep={workload.ratePerS: [10, 20, 40]}'", "what does more load cost?"],
+    ["plan s.yaml --set 'sweep={cluster.replicas.detect: [2, 9]}'", "with 2 to 9 of a task"],
+    [
+      "plan s.yaml --set 'sweep={models.m.profile: [a.json, b.json]}'",
+      "which of these is cheapest?",
+    ],
     ["plan s.yaml --schedulers fifo,edf --budget 30s", "a shorter search"],
     ["plan s.yaml --out out/plan", "then validate out/plan/plan.yaml, and report out/plan"],
   ],

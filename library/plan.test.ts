@@ -55,6 +55,13 @@ test("a space of 10^13 combinations is searched from above and below until the t
   expect(bounds).toEqual([...bounds].sort((a, b) => a - b));
 });
 
+test("replicas are swept of tasks that there are", async () => {
+  const loaded = await scenario(file, { sweep: { "cluster.replicas.embeds": [1, 2] } });
+  await expect(plan(loaded, { budgetS: 1 })).rejects.toThrow(
+    /cluster\.replicas\.embeds is of no task/,
+  );
+});
+
 test("a plan that is stopped has its best so far, and goes on in its folder where it was", async () => {
   const directory = join(folder, "out");
   const kept = join(directory, "plan-progress.jsonl");

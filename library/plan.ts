@@ -4,8 +4,10 @@ import { stringify } from "yaml";
 import { loadHighs } from "../build/load-highs.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { makePlans } from "../planning/plan.ts";
+import { REPLICAS } from "../planning/question.ts";
 import { replicasOf, type Standing, type Tried } from "../planning/standing.ts";
 import { type Kept, keptOf } from "../planning/trial.ts";
+import { poolNames } from "../scenario/compile/compile.ts";
 import { nearest } from "../scenario/reading/issues.ts";
 import { fileEntries } from "../scenario/schema/implementation-kinds.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
@@ -80,6 +82,18 @@ function refuseEngines({ document, file }: Scenario): void {
   });
 }
 
+/** The search would take no notice of such an axis. */
+function refuseUnknownTasks({ document, file }: Scenario): void {
+  const tasks = poolNames(document);
+  const unknown = Object.keys(document.sweep ?? {}).find((path) => {
+    return path.startsWith(REPLICAS) && !tasks.includes(path.slice(REPLICAS.length));
+  });
+  if (unknown === undefined) return;
+  throw new Fault("invalid-input", `${file}: sweep: ${unknown} is of no task`, {
+    hint: `tasks are ${tasks.join(", ")}`,
+  });
+}
+
 /**
  * Finds the cheapest cluster, placement and scheduler that keep the scenario's SLOs: the document of
  * `tandem plan --json`, and a scenario that runs the plan. Throws Fault("usage") for a preset that there is not, or a bound below 1.
@@ -90,6 +104,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const schedulers = presets(values.schedulers ?? TEXTBOOK_PRESETS);
   tryOutOwn(loaded);
   refuseEngines(loaded);
+  refuseUnknownTasks(loaded);
   const { stop } = settings;
   const startMs = performance.now();
   const spent = (): number => (performance.now() - startMs) / 1000 / budgetS;

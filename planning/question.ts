@@ -48,7 +48,7 @@ export function sweptOf(loaded: LoadedScenario, { own }: SimulationInputs): read
   const { sweep } = loaded.document;
   if (sweep !== undefined && "points" in sweep && Array.isArray(sweep.points)) {
     throw new Fault("invalid-input", `${loaded.file}: sweep.points is no grid to plan with`, {
-      hint: "sweep `path: [values]`",
+      hint: "sweep `path: [values]`: workload, pipelines and faults are loads, each with a plan; `cluster.replicas.TASK` bounds a task; of all else the plan chooses",
     });
   }
   const axes = axesOf(loaded);
