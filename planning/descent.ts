@@ -112,15 +112,15 @@ export class Descent {
     if (this.#isThorough && this.passed.length === 0) yield* this.#repaired(full, known);
   }
 
-  /** By a confirmation with these runs. */
-  *refused(tried: Tried, trial: Trial, limit: number): Generator<undefined, void> {
+  /** By a confirmation with these runs; the next to look at has so many replicas more at least. */
+  *refused(tried: Tried, trial: Trial, limit: number, more: number): Generator<undefined, void> {
     const { rows } = tried.contender.shape;
     const { key, cut } = whole(rows);
     if (!isRuledOut(trial, BOUND_ERROR / 4, MOST_SETTLING)) this.#doubt();
     this.#forget(tried);
     this.#keeps.set(key, false);
     this.#cut(cut);
-    if (this.#isThorough) yield* this.#repaired(rows, limit);
+    if (this.#isThorough) yield* this.#repaired(rows, limit, more);
   }
 
   /** Those of a price that too many were refused on. */
@@ -303,10 +303,10 @@ export class Descent {
   }
 
   /** From rows that miss, one replica more of the busiest task again and again, until the goals are kept. */
-  *#repaired(from: readonly Row[], limit: number): Generator<undefined, void> {
+  *#repaired(from: readonly Row[], limit: number, atOnce = 1): Generator<undefined, void> {
     const { space } = this.alternative.choice;
     let rows = from;
-    for (let step = 0; step < MOST_REPAIRS; step++) {
+    for (let step = 1; step < atOnce + MOST_REPAIRS; step++) {
       const ways = this.#busiestFirst(rows).flatMap((t) =>
         [...rows[t].entries()].flatMap(([k, n]) => {
           const more = rows.with(t, rows[t].with(k, n + 1));
@@ -317,7 +317,7 @@ export class Descent {
       );
       if (ways.length === 0) return;
       rows = filled(this.alternative, ways[0]);
-      if (yield* this.keeps(rows)) return;
+      if (step >= atOnce && (yield* this.keeps(rows))) return;
     }
   }
 

@@ -169,6 +169,38 @@ test("names no scheduler that serves alike on another cluster alone", () => {
   expect([best?.replicas.serve, best?.scheduler, alike]).toEqual([2, "fifo", []]);
 });
 
+test.runIf(IS_LONG)(
+  "is confirmed close to all that machines can do, where looks take what long runs refuse",
+  () => {
+    const means = [43, 20, 15, 35, 40, 11, 17, 49];
+    const kinds = [
+      [0.69, 0.35],
+      [0.98, 0.62],
+      [0.76, 0.52],
+    ];
+    const tasks = means.map(
+      (_, t) => `t${t}: { model: m${t}${t > 0 ? `, after: [t${t - 1}]` : ""} }`,
+    );
+    const text = `
+name: eight
+pipelines: { p: { slo: { latencyMs: 1060, percentile: 99 }, tasks: { ${tasks.join(", ")} } } }
+models: { ${means.map((meanMs, t) => `m${t}: { service: { distribution: lognormal, meanMs: ${meanMs}, cv: 0.5 } }`).join(", ")} }
+cluster:
+  nodes: [${kinds.map(([speed, price], k) => `{ name: k${k}, count: 50, devices: { d${k}: { slots: 1, speed: ${speed} } }, costPerHour: ${price} }`).join(", ")}]
+  replicas: { ${means.map((_, t) => `t${t}: 1`).join(", ")} }
+workload: { arrivals: poisson, ratePerS: 500, durationS: 60, warmupS: 5 }
+run: { seed: 1, replications: 5 }
+`;
+    let looks = 0;
+    const pace = { spent: () => looks / 2e5, isOver: () => looks++ >= 2e5 };
+    const [{ state, best, lowerBound, explored }] = plansOf(text, { pace, mostReplicas: 64 });
+    expect(state).toBe("confirmed");
+    expect(1 - lowerBound / (best?.cost ?? Infinity)).toBeLessThan(0.1);
+    expect(explored.confirmations).toBeLessThan(30);
+  },
+  300_000,
+);
+
 test("loads share the budget, so that each has an answer", () => {
   let looks = 0;
   const pace = { spent: () => looks / 150, isOver: () => looks++ >= 150 };

@@ -28,8 +28,9 @@ const LARGE = 200_000;
 /** Shares of the budget after which a large space is looked at no more: for the first scheduler, and for others. */
 const FOR_FIRST = 0.25;
 const FOR_OTHERS = 0.4;
-/** Confirmations that may fail on one price. */
+/** Confirmations that may fail on one price; in a large space in all, before each adds more replicas than the last. */
 const MOST_REFUSALS = 3;
+const LEAP = 1.5;
 const MOST_RUNNERS_UP = 2;
 /** Programs and clusters that runners-up are looked for with. */
 const MOST_STEPS = 12;
@@ -110,17 +111,22 @@ export class Descents {
     if (this.#isLarge) yield* first.fromAbove(until);
     let refusals = { cost: 0, count: 0 };
     for (;;) {
-      yield* this.#fromBelow(group, until);
+      const isRefuted = this.#isLarge && refusals.count >= MOST_REFUSALS;
+      // Looks take what fresh requests refuse: the cheapest that they find are of no use.
+      if (!isRefuted) yield* this.#fromBelow(group, until);
+      else if (this.#limit < Infinity && this.#problem.laboratory.spent > until) return;
       const passed = group.flatMap((one) => one.passed);
       const [found] = ranked(passed.filter((one) => costOfTried(one) < this.#limit - 1e-9));
       if (found === undefined) return;
       const { meets, trial } = yield* confirm(this.#problem, found.contender);
       if (meets) return;
       const cost = costOfTried(found);
-      refusals = { cost, count: cost === refusals.cost ? refusals.count + 1 : 1 };
+      const isCounted = this.#isLarge || cost === refusals.cost;
+      refusals = { cost, count: isCounted ? refusals.count + 1 : 1 };
       const own = group.find((one) => one.passed.includes(found)) as Descent;
-      yield* own.refused(found, trial, this.#limit);
-      if (refusals.count === MOST_REFUSALS) for (const one of group) one.drop(cost);
+      const beyond = refusals.count - MOST_REFUSALS;
+      yield* own.refused(found, trial, this.#limit, Math.ceil(LEAP ** Math.max(0, beyond)));
+      if (beyond === 0 || (beyond > 0 && this.#isLarge)) for (const one of group) one.drop(cost);
     }
   }
 
