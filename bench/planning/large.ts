@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { RandomStream } from "../../engine/random/stream.ts";
-import type { PlanDocument } from "../../library/plan-results.ts";
+import type { PlanEntry } from "../../planning/plan.ts";
 
 const TANDEM = fileURLToPath(new URL("../../cli/tandem.js", import.meta.url));
 
@@ -71,7 +71,8 @@ export async function largeAnswer(
   await new Promise((resolve) => child.once("close", resolve));
   clearInterval(watch);
   if (out === "") throw new Error(err);
-  const [{ state, best, lowerBound }] = (JSON.parse(out) as PlanDocument).plans;
+  const { plans }: { plans: readonly PlanEntry[] } = JSON.parse(out);
+  const [{ state, best, lowerBound }] = plans;
   const cost = best?.cost ?? null;
   const gap = cost === null ? null : 1 - lowerBound / cost;
   return { name, state, cost, gap, seconds: seconds(), firstIncumbentS, memoryMiB };
