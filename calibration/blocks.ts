@@ -31,7 +31,9 @@ import {
   type Level,
   type ServiceTarget,
 } from "./measure-service.ts";
+import { messageCosts } from "./message-costs.ts";
 import { PaceProbe } from "./pace-probe.ts";
+import { messagesUs, pacedMessages } from "./paced-messages.ts";
 import { type PredictionPlan, predict } from "./predict.ts";
 import type { MeasuredBracket, RealRun } from "./real-runs.ts";
 
@@ -199,7 +201,9 @@ function byPool(
   );
 }
 
-type BlockRun = Pick<RealRun, "replication" | "beside" | "summary" | "log">;
+interface BlockRun extends Pick<RealRun, "replication" | "beside" | "summary" | "log"> {
+  readonly overheads: Parameters<typeof messageCosts>[0];
+}
 
 /** Bounds and doubts that the blocks of a validation are judged with. */
 interface JudgedWith {
@@ -253,19 +257,32 @@ function blockOf(
   const beside = run.beside.map((place) => brackets[place]);
   const pace = byPool(plan.document, paceBeside(beside));
   const factors = byPool(plan.document, factorsOf(plan, beside));
-  const slowed = { ...plan, inputs: slowedInputs(plan.inputs, slowdown) };
+  const messages = messagesOf(plan.inputs, run);
+  const moved = messages === null ? 1 : messages.measuredUs / messages.predictedUs;
+  const inputs = pacedMessages(plan.inputs, moved);
+  const slowed = { ...plan, inputs: slowedInputs(inputs, slowdown) };
   const { replication } = run;
   const service = serviceOf(slowed, run, factors);
   return {
     pace,
     predicted: predict(plan, replication, pace).summary.metrics,
     informed: predict(slowed, replication, factors).summary.metrics,
-    asStored: predict(plan, replication, factors).summary.metrics,
+    asStored: predict({ ...plan, inputs }, replication, factors).summary.metrics,
     asServed: predict(slowed, replication, servedFactors(plan.document, factors, service)).summary
       .metrics,
     measured: run.summary.metrics,
     service,
+    messages,
   };
+}
+
+function messagesOf(
+  { overheadProfile }: SimulationInputs,
+  { overheads }: Pick<BlockRun, "overheads">,
+): Block["messages"] {
+  const predictedUs = overheadProfile === undefined ? 0 : messagesUs(overheadProfile);
+  const isKnown = predictedUs > 0 && overheads.clientRoundTripUs.length > 0;
+  return isKnown ? { predictedUs, measuredUs: messagesUs(messageCosts(overheads)) } : null;
 }
 
 /** The brackets' factors of each pool, moved to the work that the block itself had. */

@@ -213,6 +213,8 @@ interface Errors {
   /** The stored slow-down adds this share to the prediction. */
   readonly slowing?: number;
   readonly noise?: number;
+  /** As stored; they take 2 ms in the blocks. */
+  readonly messagesMs?: number;
 }
 
 function blocksOf({
@@ -222,6 +224,7 @@ function blocksOf({
   service = 0,
   slowing = 0,
   noise = 1,
+  messagesMs = 2,
 }: Errors): Block[] {
   return [100, 140, 90, 120, 110].map((measuredMs, i) => {
     const figures = (error: number) => {
@@ -239,6 +242,7 @@ function blocksOf({
         detect: { measuredUs, predictedUs: 1e6 },
         plate: { measuredUs, predictedUs: 1e6 * (1 + service) },
       },
+      messages: { predictedUs: 1000 * messagesMs, measuredUs: 2000 },
     };
   });
 }
@@ -406,6 +410,18 @@ describe("the rules, in their order", () => {
     const { verdict, mean } = judged({ stored: 0.1 });
     expect(verdict).toBe("cannot tell");
     expect(mean?.reason).toMatch(/outside the tolerance, but neither/);
+  });
+
+  test("6. messages that take another time than as calibrated are the reason where they move the mean", () => {
+    // 3 of the mean's 112 ms are more than two fifths of the tolerance.
+    const { verdict, mean, messages } = judged({ stored: 0.1, messagesMs: 5 });
+    expect(verdict).toBe("cannot tell");
+    expect(messages).toEqual({ storedUs: 5000, measuredUs: 2000 });
+    expect(mean?.reason).toMatch(
+      /^messages take 2\.00 ms a request in these runs and 5\.00 ms as calibrated, 2\.7% of the mean/,
+    );
+    expect(judged({ stored: 0.1, messagesMs: 4 }).mean?.reason).toMatch(/but neither/);
+    expect(judged({ messagesMs: 5 }).verdict).toBe("agrees");
   });
 
   test("7. an error across the edge says what would settle it", () => {

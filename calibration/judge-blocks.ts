@@ -7,6 +7,7 @@
  */
 
 import type { MetricName } from "../engine/metrics/figures.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
 import {
   equivalence,
   pairsToSettle,
@@ -27,7 +28,7 @@ import { type JudgedNeighbours, judgeProfiles } from "./judge-profiles.ts";
 export interface Block {
   /** Predicted from the stored profiles. */
   readonly predicted: Figures;
-  /** Predicted from the brackets beside it. */
+  /** Predicted from the brackets beside it, with what messages cost in the block itself. */
   readonly informed: Figures;
   /** The same, but with the stored slow-down by neighbours. */
   readonly asStored: Figures;
@@ -38,6 +39,8 @@ export interface Block {
   readonly service: Readonly<
     Record<string, { readonly predictedUs: number; readonly measuredUs: number }>
   >;
+  /** Messages of a request of one task, µs, as stored and in the block; null where either is not known. */
+  readonly messages: { readonly predictedUs: number; readonly measuredUs: number } | null;
 }
 
 export interface BlocksJudgedBy {
@@ -91,6 +94,7 @@ export function judgeBlocks(
     profileCulprit(off) ??
     (isSlowingOff ? neighboursCulprit(neighbours) : null) ??
     structureCulprit({ simulator: simulator.latencyMeanMs, waits, service }, meanTolerance);
+  const messages = messagesBeside(blocks);
   const error: Partial<Record<MetricName, number>> = {};
   const judgements: Partial<Record<MetricName, MetricJudgement>> = {};
   for (const [key, tolerance] of Object.entries(by.tolerance)) {
@@ -101,7 +105,9 @@ export function judgeBlocks(
       unfit: by.unfit,
       culprit,
       doubt: by.doubt,
-      host: together === null ? null : hostReason(together),
+      host:
+        (together === null ? null : hostReason(together)) ??
+        messagesReason(messages, blocks, meanTolerance),
     };
     judgements[name] = { ...judged(found, tolerance, reasons), level: 1 - 2 * by.error };
   }
@@ -116,6 +122,7 @@ export function judgeBlocks(
     models,
     ...(neighbours === null ? {} : { neighbours: neighbours.judgement }),
     service: mapped(service),
+    ...(messages === null ? {} : { messages }),
     ...(culprit !== null && verdict === "disagrees"
       ? { culprit: culprit.name, next: culprit.next }
       : {}),
@@ -297,6 +304,31 @@ function serviceErrors(
       return found === null ? [] : [[model, found]];
     }),
   );
+}
+
+type Messages = NonNullable<BlockJudgement["messages"]>;
+
+function messagesBeside(blocks: readonly Block[]): Messages | null {
+  const known = blocks.flatMap(({ messages }) => messages ?? []);
+  if (known.length === 0) return null;
+  const meanUs = (side: "predictedUs" | "measuredUs") => meanOf(known.map((one) => one[side]));
+  return { storedUs: meanUs("predictedUs"), measuredUs: meanUs("measuredUs") };
+}
+
+/** Where they alone move the mean as far as a simulator that is off; both have been seen, so it is no verdict. */
+function messagesReason(
+  messages: Messages | null,
+  blocks: readonly Block[],
+  tolerance: number,
+): string | null {
+  if (messages === null) return null;
+  const { storedUs, measuredUs } = messages;
+  const latencyUs =
+    1000 * meanOf(blocks.map(({ measured }) => measured.latencyMeanMs ?? Number.NaN));
+  const share = (storedUs - measuredUs) / latencyUs;
+  if (!(Math.abs(share) > SIMULATOR_SHARE * tolerance)) return null;
+  const ms = (us: number): string => `${(us / 1000).toFixed(2)} ms`;
+  return `messages take ${ms(measuredUs)} a request in these runs and ${ms(storedUs)} as calibrated, ${percent(Math.abs(share))} of the mean latency; calibrate again`;
 }
 
 function hostReason(ratio: number): string {

@@ -18,6 +18,7 @@ import type {
 } from "../scenario/schema/scenario.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { LEAST_RUNS } from "./judge.ts";
+import { pacedCosts } from "./paced-messages.ts";
 
 export interface PredictionPlan {
   readonly document: ScenarioDocument;
@@ -64,19 +65,10 @@ function predictionInputs(plan: PredictionPlan): SimulationInputs {
   const { document, inputs, backend, timeScale } = plan;
   const { overheadProfile } = inputs;
   if (overheadProfile === undefined) return inputs;
-  const stretched = (us: number): number => us / timeScale;
-  const { gateway } = overheadProfile;
   return {
     ...inputs,
     overheadProfile: {
-      ...overheadProfile,
-      clientRoundTripUs: overheadProfile.clientRoundTripUs.map(stretched),
-      workerRoundTripUs: overheadProfile.workerRoundTripUs.map(stretched),
-      gateway: {
-        arrivalUs: stretched(gateway.arrivalUs),
-        dispatchUs: stretched(gateway.dispatchUs),
-        completionUs: stretched(gateway.completionUs),
-      },
+      ...pacedCosts(overheadProfile, 1 / timeScale),
       contention: replays(backend)
         ? compileSystem(document, inputs).replicas.map(() => 1)
         : overheadProfile.contention,

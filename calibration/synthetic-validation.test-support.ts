@@ -17,7 +17,9 @@ import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { Simulation } from "../sim/simulation.ts";
 import { judgeRuns, lookError, looksOf } from "./blocks.ts";
+import { messageCosts } from "./message-costs.ts";
 import { middleMean, PROBE } from "./pace-probe.ts";
+import { pacedCosts } from "./paced-messages.ts";
 import type { MeasuredBracket } from "./real-runs.ts";
 
 /**
@@ -36,6 +38,9 @@ const BLOCK_REQUESTS = 120;
 const MANY_REQUESTS = 4000;
 /** One round finds the slow-down of two busy workers with this deviation, as a share. */
 const SLOWDOWN_CV = 0.04;
+/** Deviation of calibrated message costs from those in the blocks, as a share: real ones were off by 5 to 45%. */
+const MESSAGES_CV = 0.25;
+const [CLIENT_US, WORKER_US, ARRIVAL_US, DISPATCH_US, COMPLETION_US] = [800, 500, 420, 50, 550];
 const INPUT_CV = 0.22;
 const CALL_CV = 0.1;
 /** Deviation of a model's own drift, at most: caches, which the host's pace does not share. */
@@ -129,7 +134,8 @@ export class SyntheticValidation {
     this.#calibratedS = rounds * ROUND_S;
     const off = stream.uniform() < 0.5 ? 1.15 : 0.85;
     const known = this.#contention.map((slowdown) => (fault === "contention" ? 1 : slowdown));
-    const overheadProfile = { ...overheads(known), rounds: this.#costRounds(rounds) };
+    const messages = lognormal(own, MESSAGES_CV);
+    const overheadProfile = { ...overheads(known, messages), rounds: this.#costRounds(rounds) };
     const profiles = this.models.map((model) => {
       const factor = fault === "profile" && model.name === this.faulty ? off : 1;
       return [`${model.name}.json`, this.#calibrated(model, rounds, factor)] as const;
@@ -238,7 +244,11 @@ export class SyntheticValidation {
       const { slowdown } = this.#slowdown();
       const isKnown = slowdown !== undefined && this.#fault !== "contention";
       const contention = isKnown ? [1, slowdown] : [1];
-      const costs = { clientRoundTripUs: 0, workerRoundTripUs: 0, gatewayUs: 0 };
+      const costs = {
+        clientRoundTripUs: CLIENT_US,
+        workerRoundTripUs: WORKER_US,
+        gatewayUs: ARRIVAL_US,
+      };
       return { ...costs, atS: ROUND_S * (round + 0.5), contention };
     });
   }
@@ -266,7 +276,7 @@ export class SyntheticValidation {
     this.#nowS += makespanS;
     this.#bracket();
     const beside = [brackets.length - 2, brackets.length - 1];
-    runs.push({ replication, beside, log, summary });
+    runs.push({ replication, beside, log, summary, overheads: MEASURED_MESSAGES });
   }
 
   /** The scenario as it is served, with the fault. */
@@ -345,15 +355,28 @@ function lognormal(stream: RandomStream, cv: number): number {
   return Math.exp(Math.sqrt(variance) * normal(stream) - variance / 2);
 }
 
-function overheads(contention: number[]): OverheadProfile {
-  return {
-    schema: "tandem/overhead@1",
+const MEASURED_MESSAGES = {
+  clientRoundTripUs: [CLIENT_US],
+  workerRoundTripUs: [WORKER_US],
+  costs: {
+    receiveUs: 0,
+    arrivalUs: ARRIVAL_US,
+    dispatchUs: DISPATCH_US,
+    completionUs: COMPLETION_US,
+  },
+};
+
+function overheads(contention: number[], factor = 1): OverheadProfile {
+  const { clientRoundTripUs, workerRoundTripUs, gateway } = messageCosts(MEASURED_MESSAGES);
+  const profile = {
+    schema: "tandem/overhead@1" as const,
     provenance: PROVENANCE,
-    clientRoundTripUs: [0],
-    workerRoundTripUs: [0],
-    gateway: { arrivalUs: 0, dispatchUs: 0, completionUs: 0 },
+    clientRoundTripUs,
+    workerRoundTripUs,
+    gateway,
     contention,
   };
+  return pacedCosts(profile, factor);
 }
 
 /** A chain of tasks, the second behind a condition, at a load of the busiest. */
@@ -386,15 +409,18 @@ function documentOf(
   });
 }
 
-/** The log as a gateway writes it, with each batch's time of service. */
+/** The log as a gateway writes it, with each batch's time of service; the gateway's own queue, of some µs, is in it. */
 function asServed(log: RunLog): string {
   const startedUs = new Map<number, number>();
   const served = new RunLog();
   for (const entry of log.entries) {
     const [kind, replica, nowUs] = entry;
     if (kind === "start") startedUs.set(replica, nowUs);
-    if (kind === "finish")
-      served.add("served", replica, nowUs, nowUs - (startedUs.get(replica) ?? nowUs), 0);
+    if (kind === "finish") {
+      const aroundUs = nowUs - (startedUs.get(replica) ?? nowUs);
+      const messagesUs = DISPATCH_US + WORKER_US + COMPLETION_US;
+      served.add("served", replica, nowUs, Math.max(1, aroundUs - messagesUs), messagesUs);
+    }
     served.add(...entry);
   }
   return served.toJsonLines();

@@ -108,6 +108,8 @@ export interface BlockJudgement {
   readonly neighbours?: NeighbourJudgement;
   /** By model, times of service under load. */
   readonly service: Readonly<Record<string, ErrorInterval>>;
+  /** Both round trips and the gateway's work for a request of one task; absent without an overhead profile. */
+  readonly messages?: { readonly storedUs: number; readonly measuredUs: number };
   /** Where it disagrees: the cause, and the next experiment. */
   readonly culprit?: string;
   readonly next?: string;
@@ -159,7 +161,14 @@ export interface ValidationResult extends ConfigurationResult {
   readonly brackets?: readonly Bracket[];
   readonly judgedBy?: Pick<
     BlockJudgement,
-    "simulatorError" | "waitsError" | "models" | "neighbours" | "service" | "culprit" | "next"
+    | "simulatorError"
+    | "waitsError"
+    | "models"
+    | "neighbours"
+    | "service"
+    | "messages"
+    | "culprit"
+    | "next"
   >;
 }
 

@@ -126,6 +126,7 @@ export function judgedByLines(document: ValidationDocument): readonly string[] {
       ...(judgedBy.neighbours === undefined
         ? []
         : [`${letter}: ${slowdowns(judgedBy.neighbours)}`]),
+      ...(judgedBy.messages === undefined ? [] : [`${letter}: ${messages(judgedBy.messages)}`]),
       ...(judgedBy.next === undefined
         ? []
         : [`${letter}: next, as ${judgedBy.culprit} is off: ${judgedBy.next}`]),
@@ -136,6 +137,11 @@ export function judgedByLines(document: ValidationDocument): readonly string[] {
 function slowdowns({ measured, stored }: NeighbourJudgement): string {
   const share = (slowdown: number): string => `${formatNumber(100 * (slowdown - 1), 2)}%`;
   return `two busy models slow each other down by ${share(measured)} between the blocks, by ${share(stored)} as stored`;
+}
+
+function messages({ measuredUs, storedUs }: { measuredUs: number; storedUs: number }): string {
+  const ms = (us: number): string => `${formatNumber(us / 1000, 3)} ms`;
+  return `messages of a request of one task take ${ms(measuredUs)} in the blocks, ${ms(storedUs)} as stored`;
 }
 
 function settlingText({ settledBy }: MetricJudgement): readonly string[] {
