@@ -48,9 +48,8 @@ export function inPlaceRound(
 }
 
 /**
- * Code of gateway, workers and clients is compiled over their first 500 requests or so, which takes half of a message's
- * cost away: 2.4 to 1.3 ms of the gateway's time a request, for pictures. One or two requests at a time, as under light
- * load: after four at a time it takes another hundred.
+ * One or two requests at a time, as under light load: the models' own code and caches. The bursts before each run warm what
+ * carries the messages, by thousands of requests.
  */
 const WARM_UP = { arrivals: "closed", clients: 2, thinkMs: 0, durationS: 14, warmupS: 0 } as const;
 

@@ -3,6 +3,7 @@ import { temporaryFolder } from "../checks/support/temporary-folder.test-support
 import { chain, upper, writeServer } from "./backends.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, isRunning } from "./deployment.test-support.ts";
+import { postJson } from "./security/client-access.ts";
 
 const folder = temporaryFolder("backends");
 const inputs = { profiles: {}, folder };
@@ -36,6 +37,18 @@ describe("a command that serves a model", () => {
     const run = await fetch(`${deployment.gateway.http}/run`);
     expect(await run.json()).toMatchObject({ replicas: [{ up: true, losses: 0 }] });
     expect((await upper(deployment, "abc"))[0]).toBe("ABC");
+  });
+
+  it("runs for one batch in eight of a warm-up, and for each batch after it", async () => {
+    const { http } = deployment.gateway;
+    const started = async (warmUp: boolean) =>
+      expect((await postJson(`${http}/run`, { seed: "test", warmUp })).status).toBe(200);
+    const answers: string[] = [];
+    await started(true);
+    for (const text of "abcdefghi") answers.push((await upper(deployment, text))[0]);
+    expect(answers.join("")).toBe("AAAAAAAHH");
+    await started(false);
+    expect((await upper(deployment, "z"))[0]).toBe("Z");
   });
 
   it("ends with its worker, also when that is killed at once, and with its deployment", async () => {

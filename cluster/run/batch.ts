@@ -105,8 +105,11 @@ export function batchMessages(system: System, backend: BackendName, warmUp: bool
             )
           : null;
       // Always of one shape: another shape in a warm-up slows the compiled code in the run after it.
-      const replayed = { variate: { doubleParam: variate }, warm_up: { boolParam: warmUp } };
-      const parameters: Record<string, InferParameter> = real ? {} : replayed;
+      const parameters: Record<string, InferParameter> = real
+        ? {}
+        : { variate: { doubleParam: variate } };
+      // A real engine warms up by writing.
+      if (!real || tokens === null) parameters.warm_up = { boolParam: warmUp };
       if (waitedForMs < Number.POSITIVE_INFINITY) {
         parameters[DEADLINE_PARAMETER] = { doubleParam: waitedForMs };
       }

@@ -102,7 +102,12 @@ export const runRequestSchema = z.strictObject({
   closeAfterRequests: z.int().positive().optional().describe("or with so many arrivals"),
   log: z.boolean().default(false).describe("keep a log for GET /run/log"),
   triedAgain: z.boolean().default(false).describe("a request's number may come several times"),
-  warmUp: z.boolean().default(false).describe("replayed batches take 2 ms at most"),
+  warmUp: z
+    .boolean()
+    .default(false)
+    .describe(
+      "replayed batches take 2 ms at most, and most of real ones are answered as one before",
+    ),
   boundQueue: z.boolean().default(false).describe("refuse what would wait too long"),
 });
 
