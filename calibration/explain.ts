@@ -20,7 +20,7 @@ import type { Configuration } from "../scenario/expand-sweep.ts";
 import type { OverheadProfile } from "../scenario/schema/profile.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { type Judgement, LEAST_RUNS, signedPercent } from "./judge.ts";
-import type { MessageCosts } from "./message-costs.ts";
+import type { MessageCosts } from "./paced-messages.ts";
 import { type PredictionPlan, predict } from "./predict.ts";
 
 export const EVIDENCE_FILE = "evidence.json";

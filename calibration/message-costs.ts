@@ -18,13 +18,9 @@ import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
 import { percent } from "./host.ts";
 import type { ModelWorker } from "./model-worker.ts";
+import type { MessageCosts } from "./paced-messages.ts";
 import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./profiles.ts";
 import { runsOnDeployment } from "./real-runs.ts";
-
-export type MessageCosts = Pick<
-  OverheadProfile,
-  "clientRoundTripUs" | "workerRoundTripUs" | "gateway"
->;
 
 type RunOverheads = Omit<MeasuredRun["overheads"], "costs"> & {
   readonly costs: Pick<

@@ -4,7 +4,8 @@ import type { RequestContents } from "../cluster/protocol/messages.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
-import { type MessageCosts, messageCosts } from "./message-costs.ts";
+import { messageCosts } from "./message-costs.ts";
+import type { MessageCosts } from "./paced-messages.ts";
 import { runsOnDeployment } from "./real-runs.ts";
 
 const NO_OP_PER_S = 40;

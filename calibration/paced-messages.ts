@@ -5,7 +5,11 @@
 import { meanOf } from "../engine/statistics/estimate.ts";
 import type { OverheadProfile } from "../scenario/schema/profile.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
-import type { MessageCosts } from "./message-costs.ts";
+
+export type MessageCosts = Pick<
+  OverheadProfile,
+  "clientRoundTripUs" | "workerRoundTripUs" | "gateway"
+>;
 
 /** Both round trips and the gateway's work for a request of one task, µs. */
 export function messagesUs({

@@ -28,7 +28,8 @@ import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
 import { LEAST_RUNS } from "./judge.ts";
 import { type Block, percentMore } from "./judge-blocks.ts";
 import { enginePaces, judgeEngines } from "./judge-engines.ts";
-import { type MessageCosts, messageCosts } from "./message-costs.ts";
+import { messageCosts } from "./message-costs.ts";
+import type { MessageCosts } from "./paced-messages.ts";
 import { predict } from "./predict.ts";
 import {
   cutNote,
