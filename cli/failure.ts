@@ -43,13 +43,29 @@ function issueLine({ file, line, path, message, hint }: Issue, said?: string): s
   return `${before}${message}${hint === undefined || hint === said ? "" : ` (${hint})`}`;
 }
 
+/** `timeout` sends one request to stop twice: to a command, and to the process group that it is in. */
+const ECHO_MS = 500;
+
+/**
+ * Calls `first` at the first Ctrl-C or SIGTERM, with its name; one after it ends the process, unless it may be an echo.
+ * Returns a function that stops to listen.
+ */
+function onEndingSignals(first: (name: NodeJS.Signals) => void): () => void {
+  let firstMs: number | null = null;
+  const onSignal = (name: NodeJS.Signals): void => {
+    const nowMs = performance.now();
+    if (firstMs === null) first(name);
+    else if (nowMs - firstMs > ECHO_MS) process.exit(130);
+    firstMs ??= nowMs;
+  };
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  return () => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
+}
+
 /** Aborted by the first Ctrl-C or SIGTERM, with its name as the reason; `off` stops to listen. */
 export function endingSignal(): { readonly signal: AbortSignal; readonly off: () => void } {
   const controller = new AbortController();
-  const onSignal = (name: NodeJS.Signals): void => controller.abort(name);
-  process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
-  const off = (): void => void process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-  return { signal: controller.signal, off };
+  return { signal: controller.signal, off: onEndingSignals((name) => controller.abort(name)) };
 }
 
 /**
@@ -62,13 +78,10 @@ export async function untilInterrupted<T>(
   hint?: string,
 ): Promise<T> {
   const controller = new AbortController();
-  const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(130);
+  const off = onEndingSignals(() => {
     process.stderr.write("\ntandem: stopping; once more to stop at once\n");
     controller.abort();
-  };
-  process.on("SIGINT", onSignal);
-  process.on("SIGTERM", onSignal);
+  });
   try {
     return await work(controller.signal);
   } catch (error) {
@@ -76,8 +89,7 @@ export async function untilInterrupted<T>(
     if (!controller.signal.aborted || isSaid) throw error;
     throw new Fault("interrupted", `interrupted${kept()}`, { hint });
   } finally {
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
+    off();
   }
 }
 

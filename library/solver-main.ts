@@ -5,8 +5,8 @@ import type { AskedProgram } from "./solver.ts";
 
 const highs = await loadHighs();
 
-// From a terminal, Ctrl-C reaches this process too: its parent decides.
-process.on("SIGINT", () => undefined);
+// Ctrl-C in a terminal and `timeout` reach this process too: its parent decides.
+process.on("SIGINT", () => undefined).on("SIGTERM", () => undefined);
 process.on("disconnect", () => process.exit());
 process.on("message", ({ program, nodes }: AskedProgram) => {
   process.send?.(solved(highs, program, { nodes }));
