@@ -26,6 +26,7 @@ export async function plan(args: PlanArguments): Promise<void> {
       ...args,
       stop,
       onProgress: shown.update,
+      onNote: (line) => shown.say(`plan: ${line}`),
       onUnwritten: (error) => {
         unwritten = error;
       },
@@ -118,7 +119,7 @@ function planProgress() {
     const parts = [`${which}${found}`, ...boundText(lowerBound, incumbent?.cost), simulated];
     shown.say(`plan: ${parts.join("; ")}; at most ${duration(secondsLeft)} left`);
   };
-  return { update, stop: shown.stop };
+  return { update, say: shown.say, stop: shown.stop };
 }
 
 /** None while nothing is known. */

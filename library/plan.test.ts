@@ -1,9 +1,9 @@
 /** Plans of a space too large to list, and plans that are stopped. */
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { type PlanProgress, plan, scenario } from "./index.ts";
+import { type PlanProgress, plan, report, scenario, sweep } from "./index.ts";
 import { plannedFigures } from "./planned-figures.ts";
 
 const FOUR = `
@@ -97,4 +97,38 @@ test("a budget that is spent at once leaves no solution, and says that it was st
   const { document, scenario: running } = await plan(await scenario(file), { budgetS: 1e-9 });
   expect(document.plans[0]).toMatchObject({ best: null, state: "none", stopped: true });
   expect(running).toBeNull();
+});
+
+const ONE = `
+name: one
+pipelines: { p: { slo: { latencyMs: 100, percentile: 90 }, tasks: { a: { model: m } } } }
+models: { m: { service: { distribution: exponential, meanMs: 10 } } }
+cluster: { replicas: { a: 1 } }
+workload: { arrivals: poisson, ratePerS: 30, durationS: 20 }
+run: { seed: 1, replications: 3 }
+`;
+
+test("a search without a plan sets that of an earlier one aside, so that no report shows it", async () => {
+  const directory = join(folder, "one");
+  const path = join(folder, "one.yaml");
+  writeFileSync(path, ONE);
+  const one = await scenario(path);
+  const found = await plan(one, { schedulers: [], directory });
+  expect(found.scenario).not.toBeNull();
+  const notes: string[] = [];
+  const onNote = (line: string): void => void notes.push(line);
+  const ended = { schedulers: [], budgetS: 1e-9, directory, onNote };
+  await plan(one, ended);
+  for (const name of ["plan.yaml", "results.json", "configurations.parquet"]) {
+    expect(existsSync(join(directory, name)), name).toBe(false);
+    expect(existsSync(join(directory, "earlier-1", name)), name).toBe(true);
+  }
+  expect(notes).toEqual([expect.stringMatching(/files of another plan: moved to .*earlier-1$/)]);
+  await expect(report(directory)).rejects.toThrow(/no results\.json/);
+  await plan(one, { schedulers: [], directory });
+  // Results that another command wrote are not the plan's.
+  await sweep(one, { directory });
+  await plan(one, ended);
+  expect(existsSync(join(directory, "results.json"))).toBe(true);
+  expect(readdirSync(join(directory, "earlier-3"))).toEqual(["plan.yaml"]);
 });

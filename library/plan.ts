@@ -15,6 +15,7 @@ import { isPoints } from "../scenario/sweep/axes.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import { asksForSolver, useSolver } from "../schedulers/rules/solver.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
+import { RESULT_FILES, readKey, STORE_FILE, setAside } from "../sweep/records.ts";
 import { inTurns } from "../sweep/run-sweep.ts";
 import { tryOutOwn } from "./check.ts";
 import type { Progress, Watch } from "./follow.ts";
@@ -22,7 +23,7 @@ import { checkedOptions, type Given, givenOptions } from "./option.ts";
 import { PLAN } from "./options.ts";
 import { ProgressFile } from "./plan-progress.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
-import { PLAN_FILE } from "./planned-figures.ts";
+import { PLAN_FILE, readPlan } from "./planned-figures.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import { inputsOf, type Scenario, scenario } from "./scenario.ts";
 import { openSolver } from "./solver.ts";
@@ -177,23 +178,32 @@ function incumbentOf(standing: Standing | null, found: Tried | null = null): Inc
   );
 }
 
-/** The plan, a scenario that runs it, and the results of simulating that. */
+/** The plan, a scenario that runs it, and the results of simulating that; those of another plan are set aside. */
 async function writeFolder(
   loaded: Scenario,
   { document, scenario: planned }: Planned,
   directory: string,
-  { signal, stop }: PlanSettings,
+  settings: PlanSettings,
 ): Promise<void> {
-  const file = join(directory, PLAN_FILE);
-  if (planned === null) writeJson(file, document);
-  else {
-    const path = join(directory, "plan.yaml");
+  const path = join(directory, "plan.yaml");
+  let running: Scenario | null = null;
+  if (planned !== null) {
     const moved = stringify(movedTo(directory, planned, loaded.file), { lineWidth: 100 });
     writeAtomically(path, `# Planned by: ${document.command}\n${moved}`);
-    const running = await scenario(path);
-    writeJson(file, { ...document, planned: running.digest });
-    await simulated(running, directory, { signal, stop });
+    running = await scenario(path);
   }
+  // Before plan.json names another plan: a search that is killed here finds again what to set aside.
+  const earlier = readPlan(directory)?.planned;
+  if (earlier !== undefined && earlier !== running?.digest) {
+    const isOwn = readKey(join(directory, STORE_FILE))?.scenario === earlier;
+    const isLeft = running === null && resolve(loaded.file) !== resolve(path);
+    const names = [...(isOwn ? RESULT_FILES : []), ...(isLeft ? ["plan.yaml"] : [])];
+    const aside = setAside(directory, names);
+    if (aside !== null)
+      settings.onNote?.(`${directory} has files of another plan: moved to ${aside}`);
+  }
+  writeJson(join(directory, PLAN_FILE), { ...document, planned: running?.digest });
+  if (running !== null) await simulated(running, directory, settings);
   writeProvenance(directory, [PLAN_FILE], loaded, document.command);
 }
 
@@ -201,13 +211,13 @@ async function writeFolder(
 async function simulated(
   running: Scenario,
   directory: string,
-  { signal, stop }: PlanSettings,
+  { signal, stop, onNote }: PlanSettings,
 ): Promise<void> {
   const isStopped = (): boolean => stop?.aborted === true;
   if (isStopped()) return;
   const all = [signal, stop].filter((one) => one !== undefined);
   try {
-    await sweep(running, { directory, allowLarge: true, signal: AbortSignal.any(all) });
+    await sweep(running, { directory, allowLarge: true, signal: AbortSignal.any(all), onNote });
   } catch (error) {
     if (!isStopped() || signal?.aborted === true) throw error;
   }

@@ -1,5 +1,5 @@
 /** A plan's own figures for the configurations that a validation runs, from the plan.json beside the scenario. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { METRICS } from "../engine/metrics/figures.ts";
 import type { ValidationResult } from "../results/validation.ts";
@@ -11,12 +11,20 @@ export const PLAN_FILE = "plan.json";
 
 type Planned = Pick<ValidationResult, "planned">;
 
+/** The plan.json of a folder, with the digest of its plan.yaml; null where there is none that can be read. */
+export function readPlan(
+  directory: string,
+): (PlanDocument & { readonly planned?: string | undefined }) | null {
+  try {
+    return JSON.parse(readFileSync(join(directory, PLAN_FILE), "utf8"));
+  } catch {
+    return null;
+  }
+}
+
 /** By a configuration's parameters; none where the scenario is no plan's, or the plan is for a part of the load or several SLOs. */
 export function plannedFigures({ file, digest }: Scenario) {
-  const path = join(dirname(file), PLAN_FILE);
-  const document: (PlanDocument & { readonly planned?: string }) | null = existsSync(path)
-    ? JSON.parse(readFileSync(path, "utf8"))
-    : null;
+  const document = readPlan(dirname(file));
   const plans = document?.planned === digest ? document.plans : [];
   return (parameters: Readonly<Record<string, Parameter>>): Planned => {
     const entry = plans.find((one) =>

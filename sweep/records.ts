@@ -143,7 +143,7 @@ export interface StoreKey {
 export const STORE_FORMAT = "tandem/store@2";
 export const STORE_FILE = "configurations.jsonl";
 /** The files that a sweep writes into its folder, and those that a report makes of them. */
-const OWN_FILES = [
+export const RESULT_FILES: readonly string[] = [
   ...[STORE_FILE, "results.json", ...SUMMARY_TABLES.map(parquetFile), REQUESTS_FOLDER],
   ...["report.html", "charts"],
 ];
@@ -265,15 +265,21 @@ function parseKey(text: string): StoreKey | undefined {
   }
 }
 
-/** Renames the results of another key into a folder of their own, and says so. */
-function moveAside(directory: string, found: Found, key: StoreKey): string {
+/** Renames those of the files that there are into a folder of their own, and returns its name; null where there are none. */
+export function setAside(directory: string, names: readonly string[]): string | null {
+  const found = names.filter((name) => existsSync(join(directory, name)));
+  if (found.length === 0) return null;
   let number = 1;
   while (existsSync(join(directory, `earlier-${number}`))) number++;
   const aside = join(directory, `earlier-${number}`);
   mkdirSync(aside);
-  for (const name of OWN_FILES) {
-    if (existsSync(join(directory, name))) renameSync(join(directory, name), join(aside, name));
-  }
+  for (const name of found) renameSync(join(directory, name), join(aside, name));
+  return aside;
+}
+
+/** Sets the results of another key aside, and says so. */
+function moveAside(directory: string, found: Found, key: StoreKey): string {
+  const aside = setAside(directory, RESULT_FILES);
   const kept = `${found.lines} finished configuration${found.lines === 1 ? "" : "s"}`;
   const different = differentFields(found.key, key).join(" and ");
   return `${directory} has ${kept} of another ${different}: moved to ${aside}`;
@@ -286,9 +292,9 @@ export function differentFields(found: StoreKey | undefined, wanted: StoreKey): 
   );
 }
 
-/** The key of a store that need not be finished; undefined where it has none. */
+/** The key of a store that need not be finished; undefined where it has none, and where there is no store. */
 export function readKey(path: string): StoreKey | undefined {
-  return survey(path).key;
+  return existsSync(path) ? survey(path).key : undefined;
 }
 
 const CHUNK_BYTES = 1 << 20;
