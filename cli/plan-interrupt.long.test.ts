@@ -71,7 +71,7 @@ test.each(SEARCHES)(
         expect(["confirmed", "not confirmed", "none"]).toContain(foundIn(folder));
         if (ended.code === 0) continue;
         expect(ended.stderr).toMatch(
-          /interrupted: (the best so far is above|nothing was found yet)/,
+          /interrupted: (the best so far is above|no cluster that keeps the SLO was found yet)/,
         );
         const kept = readFileSync(join(folder, "out/plan-progress.jsonl"), "utf8");
         for (const line of kept.trim().split("\n")) JSON.parse(line);

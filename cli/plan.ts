@@ -42,7 +42,7 @@ export async function plan(args: PlanArguments): Promise<void> {
     const kept =
       out === undefined ? "`--out DIR` keeps what was simulated" : "the same command goes on";
     const best = document.plans.some(({ state }) => state !== "none");
-    const what = best ? "the best so far is above" : "nothing was found yet";
+    const what = best ? "the best so far is above" : "no cluster that keeps the SLO was found yet";
     throw new Fault("interrupted", `interrupted: ${what}; ${kept}`);
   }
   if (out !== undefined && running !== null && !json) {

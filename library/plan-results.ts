@@ -257,11 +257,13 @@ function exploredText({ combinations, ruledOut, simulated, requests, confirmatio
     .filter((name) => ruledOut[name] > 0)
     .map((name) => `${ruledOut[name].toLocaleString("en-US")} ${RULED_OUT[name]}`);
   const thousands = (count: number): string => count.toLocaleString("en-US");
+  // Bounds come from clusters of which each stands for all that have less.
+  const many = simulated > combinations ? " (bounds for many at once too)" : "";
   const tried = simulated === 0 && requests > 0 ? "the nearest miss alone" : thousands(simulated);
   return [
     `${thousands(combinations)} combinations up to this cost`,
     ...reasons,
-    `${tried} simulated with ${thousands(requests)} requests`,
+    `${tried} simulated${many} with ${thousands(requests)} requests`,
     plural(confirmations, "confirmation"),
   ].join("; ");
 }

@@ -81,6 +81,31 @@ test("slow devices that come first are not taken for all that there may be", () 
   expect(missingOf(text, 4)).toEqual({ missing: null, requests: 0 });
 });
 
+const FAST_AND_SLOW = TWO.replace(
+  "nodes: [",
+  "nodes: [{ name: s, count: 4, devices: { cpu: { slots: 1, speed: 0.5 } } }, ",
+);
+
+test("as many replicas as are allowed are counted once, on the kinds that do most", () => {
+  const { missing } = missingOf(FAST_AND_SLOW.replace("ratePerS: 10", "ratePerS: 150"), 5) ?? {};
+  // 4 fast ones of 40 ms and a slow one of 80 ms; all eight slots do 150.
+  expect(missing).toMatch(
+    /^detect has 150\.0 jobs per second to do, and 5 replicas, .* do 112\.5$/,
+  );
+});
+
+test("batches in which replicas do more are named with what they do", () => {
+  const text = TWO.replace(
+    "meanMs: 40, cv: 0.5",
+    "meanMs: 40, cv: 0.5, batch: { marginal: 0.5, max: 8 }",
+  );
+  const options = { ...OPTIONS, schedulers: ["random"] };
+  const steps = makePlans(load(text.replace("ratePerS: 10", "ratePerS: 200")), NO_INPUTS, options);
+  const told = [...steps].flatMap(({ standing }) => standing?.missing ?? []);
+  // 8 jobs take 40 + 7 × 20 ms.
+  expect(told[0]).toMatch(/4 replicas, all that there may be, do 177\.8 in batches of 8$/);
+});
+
 test.each([
   [
     "machines that hold no replica",
@@ -130,7 +155,7 @@ function planOf(text: string, schedulers: readonly string[] = []): Plan {
 }
 
 const machines = (count: number): string => `{ name: n, count: ${count}, devices: { gpu: 1 } }`;
-const SLOW = "{ name: s, count: 90, devices: { cpu: { slots: 1, speed: 0.2 } } }";
+const SLOW = "{ name: s, count: 90, devices: { cpu: { slots: 1, speed: 0.25 } } }";
 
 describe("machines too few for a load that bounds take for possible", () => {
   // 57 of 60 requests of 100 ms in 250 ms take 23 replicas by the traffic equations.

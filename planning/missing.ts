@@ -11,7 +11,8 @@ import type { Problem, Shortage } from "./standing.ts";
 /** The figure that is missing, as a sentence; null where bounds leave a search to do. */
 export function missingOf({ alternatives, goals }: Problem): string | null {
   const reasons = alternatives.map((one) => (one.proceeds ? null : reasonFor(one, goals)));
-  return reasons.includes(null) ? null : reasons[0];
+  // The last has the largest batches, in which replicas do most.
+  return reasons.includes(null) ? null : (reasons.at(-1) ?? null);
 }
 
 function reasonFor(alternative: Alternative, goals: readonly Goal[]): string | null {
@@ -25,13 +26,14 @@ function reasonFor(alternative: Alternative, goals: readonly Goal[]): string | n
     });
     return figures.join("; ");
   }
-  const full = [...rows.keys()].find(
-    (t) => bounds.utilisation(t, rows[t], batches[t], !isOpen) >= 1,
-  );
-  if (full === undefined) return roomFor(alternative, leastOf(alternative));
-  const jobs = bounds.jobs(full, !isOpen);
-  const most = jobs / bounds.utilisation(full, rows[full], batches[full], !isOpen);
-  return `${space.tasks[full]} has ${jobs.toFixed(1)} jobs per second to do, and ${Math.min(space.bounds.high[full], sumOf(rows[full]))} replicas, all that there may be, do ${most.toFixed(1)}`;
+  const most = rows.map((row, t) => {
+    const each = (n: number, k: number) => Array(n).fill(bounds.capacityPerS(t, k, batches[t]));
+    return (row.flatMap(each) as number[]).sort((a, b) => b - a).slice(0, space.bounds.high[t]);
+  });
+  const full = most.findIndex((each, t) => bounds.jobs(t, !isOpen) >= sumOf(each));
+  if (full < 0) return roomFor(alternative, leastOf(alternative));
+  const size = bounds.usefulBatches(full, batches[full]).at(-1) ?? 1;
+  return `${space.tasks[full]} has ${bounds.jobs(full, !isOpen).toFixed(1)} jobs per second to do, and ${most[full].length} replicas, all that there may be, do ${sumOf(most[full]).toFixed(1)}${size === 1 ? "" : ` in batches of ${size}`}`;
 }
 
 /** By task, the replicas that its jobs take, were all of the kind that does most. */
