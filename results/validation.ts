@@ -99,7 +99,7 @@ export interface BlockJudgement {
   readonly tolerance: ByMetric<number>;
   readonly judgements: ByMetric<MetricJudgement>;
   readonly verdict: Verdict;
-  /** Of the prediction from the models' times between the blocks: the simulator's own error. */
+  /** Of the prediction from the models' times between the blocks, and the blocks' own messages: the simulator's own error. */
   readonly simulatorError: ByMetric<ErrorInterval>;
   /** The error of a mean latency that knows the times of service in the blocks themselves; older documents lack it. */
   readonly waitsError?: ErrorInterval;
@@ -108,7 +108,7 @@ export interface BlockJudgement {
   readonly neighbours?: NeighbourJudgement;
   /** By model, times of service under load. */
   readonly service: Readonly<Record<string, ErrorInterval>>;
-  /** Both round trips and the gateway's work for a request of one task; absent without an overhead profile. */
+  /** Both round trips and the gateway's work for a request of one task, µs; absent without an overhead profile. */
   readonly messages?: { readonly storedUs: number; readonly measuredUs: number };
   /** Where it disagrees: the cause, and the next experiment. */
   readonly culprit?: string;
@@ -122,7 +122,7 @@ export interface BlockResult {
   readonly requests: number;
   readonly measuredMeanMs: number;
   readonly predictedMeanMs: number;
-  /** Predicted from the brackets beside it. */
+  /** Predicted from the brackets beside it, and its own message costs. */
   readonly informedMeanMs: number;
 }
 
