@@ -80,6 +80,14 @@ describe("a model alone, in rounds", () => {
     expect(alone.meanUs()).toBeCloseTo(20, 9);
   });
 
+  test("a slow model takes all its inputs in a pass, as it rests no longer than others", async () => {
+    const twelve = Array.from({ length: 12 }, () => inputs[0]);
+    const worker = workerOf(() => 200_000);
+    const alone = new AloneTimes({ worker, batch: 1, inputs: twelve }, pauses);
+    await alone.round(new PaceProbe());
+    expect(alone.levels()).toEqual([{ us: 200_000, probeUs: expect.any(Number) }]);
+  });
+
   test("a model that no input reaches is named, with the way out", async () => {
     const none = new AloneTimes({ worker: workerOf(() => 1), batch: 1, inputs: [] }, pauses);
     await expect(none.warmUp()).rejects.toThrow(/no input reaches model m/);

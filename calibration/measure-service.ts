@@ -15,8 +15,10 @@ export interface ServiceTarget {
 }
 
 const WARMUP_CALLS = 5;
-/** Longest pause after a call, as a multiple of its time per job: a third of the time is busy. */
+/** Longest pause after a call, as a multiple of its time per job: a third of the time is busy, more of slow models. */
 const LONGEST_PAUSE = 4;
+/** So a model of 60 ms takes all inputs in one pass, which its level needs. */
+const MOST_PAUSE_MS = 120;
 /** A pass of a slow model goes on with the next inputs in the next round. */
 const MOST_PASS_S = 3;
 const LEAST_CALLS = 2;
@@ -64,7 +66,8 @@ export class AloneTimes {
       const us = await callOnce(this.target, input);
       made.push({ input, us });
       this.#next = (input + batch) % inputs.length;
-      const pauseMs = (this.#pauses.uniform() * LONGEST_PAUSE * us) / batch / 1000;
+      const longestMs = Math.min(MOST_PAUSE_MS, (LONGEST_PAUSE * us) / batch / 1000);
+      const pauseMs = this.#pauses.uniform() * longestMs;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
     this.#rounds.push({ calls: made, beatsUs });
