@@ -91,9 +91,11 @@ function modelsSection(
   const counted = findings.filter(({ earlier }) => earlier === undefined);
   const stored = (name: MetricName): string => percent(medianOf(errorsOf(counted, name)));
   const own = (name: MetricName): string => percent(medianOf(errorsOf(counted, name, "ownError")));
+  const soFar = `To reach: ${aim}. ${counted.length} of ${cases} validations so far: ${verdictsOf(counted)}; those of earlier ways of judging are shown, not counted.`;
+  const medians = `Median error of the mean from the stored profiles ${stored("latencyMeanMs")}, from the times between the blocks ${own("latencyMeanMs")}; of p99 ${stored("latencyP99Ms")} and ${own("latencyP99Ms")}.`;
   return [
     `## ${title}`,
-    `To reach: ${aim}. ${counted.length} of ${cases} validations so far: ${verdictsOf(counted)}; those of earlier ways of judging are shown, not counted. Median error of the mean from the stored profiles ${stored("latencyMeanMs")}, from the times between the blocks ${own("latencyMeanMs")}; of p99 ${stored("latencyP99Ms")} and ${own("latencyP99Ms")}.`,
+    counted.length === 0 ? soFar : `${soFar} ${medians}`,
     validationsTable(findings),
   ].join("\n\n");
 }
