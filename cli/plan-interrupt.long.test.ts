@@ -38,7 +38,7 @@ const CONFIRMED = UNLISTED.replace("ratePerS: 300", "ratePerS: 80").replace(
   "replications: 5",
 );
 
-/** Of each phase. By hand: `INSTANTS=20`, half an hour. */
+/** Each phase is interrupted so often; `INSTANTS=20` takes half an hour. */
 const INSTANTS = Number(process.env.INSTANTS ?? 2);
 
 /** The words on stderr that begin each phase of a search, and the longest wait for an instant in it. */

@@ -1,4 +1,4 @@
-/** What controllers of devices ask of real workers: windows, loads, aborts, stages. Virtual time has their decisions. */
+/** Real workers obey the controllers of their devices: windows, loads, aborts, stages. Virtual time tests the decisions. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";

@@ -99,7 +99,7 @@ export interface BlockJudgement {
   readonly tolerance: ByMetric<number>;
   readonly judgements: ByMetric<MetricJudgement>;
   readonly verdict: Verdict;
-  /** Of the prediction from the models' times between the blocks, and the blocks' own messages: the simulator's own error. */
+  /** The simulator's own error: its prediction knows the models' times between the blocks, and the blocks' own messages. */
   readonly simulatorError: ByMetric<ErrorInterval>;
   /** The error of a mean latency that knows the times of service in the blocks themselves; older documents lack it. */
   readonly waitsError?: ErrorInterval;

@@ -19,8 +19,8 @@ const FAMILY_ERROR = 0.05;
 const LONG_REPLICATIONS = 40;
 
 /**
- * What exhaustive search finds is stored, for it takes nine tenths of the time and changes only with the engine and with
- * how trials confirm. A part of it is searched anew each time; all of it, and stored, with `EXHAUSTED=anew`.
+ * A file holds the answers of exhaustive search, which takes nine tenths of the time: they change with the engine and with
+ * how trials confirm. Each run searches a part of them anew; `EXHAUSTED=anew` searches all, and stores them.
  */
 const STORED = join(import.meta.dirname, "exhausted.json");
 const IS_ANEW = process.env.EXHAUSTED === "anew";

@@ -49,7 +49,7 @@ function pipelineCounts({ name, tasks }: PipelineSystem) {
     inFlight: 0,
     /** From taking a request to its answer, s; completed requests only. */
     duration: new Histogram(SECONDS),
-    /** Of the last text of a completed request, s; null where no language model writes last. */
+    /** They count the last text of each completed request, in s; null where no language model writes last. */
     tokenTimes: tasks.some(writesLast)
       ? { first: new Histogram(SECONDS), each: new Histogram(SECONDS) }
       : null,

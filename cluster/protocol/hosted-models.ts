@@ -110,7 +110,7 @@ export interface TextLengths {
 
 export interface HostedModel {
   readonly metadata: ModelMetadata;
-  /** Its payload is text for a language model, of about these lengths; null: any bytes. */
+  /** A language model reads its payload, a text of about these lengths; null: no language model does. */
   readonly text?: TextLengths | null;
   readonly counts: ModelCounts;
   /** Absent where only `ready` is known. */
