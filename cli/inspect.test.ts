@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { doctor as examine, nodeFinding } from "../library/doctor.ts";
 import type { WhichScheduler } from "../library/index.ts";
+import { decisionTable } from "../library/which-scheduler.ts";
 import { type AnyCase, caseOf } from "../results/which-scheduler.ts";
 import { doctorText, requireEssential } from "./inspect.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
@@ -77,6 +78,52 @@ test("where a scenario refuses the row's scheduler, one that is as good is named
   const answer = instead ?? decision.use?.name;
   expect(refused === undefined ? [decision.use?.name] : decision.use?.beside).toContain(answer);
   expect(command).toContain(answer);
+});
+
+test("advice that did not hold with other models says so, and is checked beside what did better", async () => {
+  // Two models on one device, tight SLOs, batches that gain nothing: a case that the study's own models decided otherwise.
+  const [doubtful] = decisionTable().filter(({ use }) => use?.elsewhere?.holds === false);
+  const better = doubtful.use?.elsewhere;
+  const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+  const tasks = (name: string) => ({ [name]: { model: name } });
+  const service = { distribution: "deterministic", meanMs: 20 };
+  const sharing = { kind: "time-slice", quantumMs: 2, switchUs: 100 };
+  const document = {
+    name: "doubtful",
+    pipelines: {
+      a: { slo: { latencyMs: 60 }, tasks: tasks("a") },
+      b: { slo: { latencyMs: 60 }, tasks: tasks("b") },
+    },
+    models: { a: { service }, b: { service } },
+    cluster: {
+      nodes: [{ name: "host", count: 2, devices: { gpu: { slots: 1, sharing } } }],
+      replicas: { a: 2, b: 2 },
+    },
+    workload: { arrivals: "poisson", ratePerS: 20, requests: 100 },
+  };
+  writeFileSync(join(folder, "s.yaml"), JSON.stringify(document));
+  const words = ["schedulers", "--for", "s.yaml"];
+  const { stdout } = await tandemHere(folder, [...words, "--json"]);
+  const { decision, command = "" } = JSON.parse(stdout) as WhichScheduler;
+  expect(decision.case).toEqual(doubtful.case);
+  const text = (await tandemHere(folder, words)).stdout.replace(/\s+/g, " ");
+  expect(text).toContain("it does not carry over");
+  expect(text).toContain(`${better?.best} has ${better?.behind.mean} ±`);
+  const [, sweep] = /sweep=(.*)'/.exec(command) as RegExpExecArray;
+  const { points } = JSON.parse(sweep) as { readonly points: readonly { scheduler: unknown }[] };
+  expect(points.map(({ scheduler }) => scheduler)).toEqual([
+    "fifo",
+    decision.use?.scheduler,
+    better?.best,
+  ]);
+  const loose = [
+    "--set",
+    "pipelines.a.slo.latencyMs=600",
+    "--set",
+    "pipelines.b.slo.latencyMs=600",
+  ];
+  const held = (await tandemHere(folder, [...words, ...loose])).stdout.replace(/\s+/g, " ");
+  expect(held).toContain("not shown to be worse than another");
 });
 
 test("language models have rows of their own, whose values the scenario takes", async () => {

@@ -148,6 +148,7 @@ function whichText(which: WhichScheduler): string {
         ? "one factor changed: nowhere in the study"
         : `${loses.where}: ${loses.to} is better by ${points({ ...loses.points, mean: -loses.points.mean })}`,
     ],
+    ["with other models", elsewhereText(use)],
   ]);
   const taken = instead === undefined ? "" : `; ${instead} is as good there, and is taken`;
   const checks = [
@@ -157,6 +158,16 @@ function whichText(which: WhichScheduler): string {
     ...(command === undefined ? [] : [`check ${instead ?? "it"} on this scenario:\n  ${command}`]),
   ];
   return `${row}${because}\n${checks.join("\n")}`;
+}
+
+/** How the study's row does in the same case with models that it was not made from. */
+function elsewhereText({ elsewhere }: NonNullable<WhichScheduler["decision"]["use"]>): string {
+  if (elsewhere === undefined) return "the study has not tried it";
+  const { models, holds, goodput, best, behind } = elsewhere;
+  const there = `${goodput.mean}% there, with ${models}`;
+  if (holds) return `not shown to be worse than another: ${there}`;
+  const more = `${behind.mean} ± ${behind.halfWidth95} points more`;
+  return `it does not carry over: ${there}, where ${best} has ${more}`;
 }
 
 function listText({ presets, policies, iterations }: Catalogue): string {

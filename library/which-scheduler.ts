@@ -35,7 +35,8 @@ export interface WhichScheduler {
   readonly instead?: string;
   /**
    * Compares the row's scheduler, or the one in its place, with fifo (of language models with vllm) on the scenario
-   * itself; where it is that one, with another that is as good in the study.
+   * itself; where it is that one, with another that is as good in the study. Where the row did not hold with other models,
+   * the scheduler that did better there is compared too.
    */
   readonly command?: string;
 }
@@ -78,7 +79,13 @@ export function whichScheduler(loaded: Scenario): WhichScheduler {
     rival === undefined || !isDeepStrictEqual(answer, baseline)
       ? answer
       : valuesOf(document, policy === undefined ? rival : "fifo", policy && rival);
-  const sweep = assigned("sweep", { points: [baseline, other] });
+  const points = [baseline, other];
+  const { elsewhere } = decision.use;
+  if (elsewhere?.holds === false && isTaken(elsewhere.best)) {
+    const better = valuesOf(document, elsewhere.best);
+    if (!points.some((point) => isDeepStrictEqual(point, better))) points.push(better);
+  }
+  const sweep = assigned("sweep", { points });
   const set = [
     ...Object.entries(loaded.overrides).map(([path, value]) => assigned(path, value)),
     sweep,

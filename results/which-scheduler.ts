@@ -54,6 +54,16 @@ export interface Decision<Of extends AnyCase = AnyCase> {
       readonly to: string;
       readonly points: Estimate;
     } | null;
+    /** The same case with models that the row was not made from; none where it was not tried. */
+    readonly elsewhere?: {
+      readonly models: string;
+      /** It is not shown to be worse than another there. */
+      readonly holds: boolean;
+      readonly goodput: Estimate;
+      /** The arm with the most goodput there, and its points over the row's. */
+      readonly best: string;
+      readonly behind: Estimate;
+    };
   } | null;
 }
 

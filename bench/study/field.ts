@@ -259,14 +259,13 @@ export function decisions<Of extends AnyCase>(
     const least = (1 - MARGIN) * Math.max(...best.map(({ goodput }) => goodput.mean));
     const use = best.find(({ goodput }) => goodput.mean >= least) as Member;
     const { name, scheduler, policy } = use.arm;
-    const { mean, halfWidth95 } = use.goodput;
     return {
       case: result.of,
       use: {
         name,
         scheduler,
         ...(policy !== undefined && { policy }),
-        goodput: rounded({ mean: 100 * mean, halfWidth95: 100 * halfWidth95 }),
+        goodput: inPercent(use.goodput),
         overFifo: rounded(pointsOver(use, result.members[0])),
         beside: best.flatMap((one) => (one === use ? [] : [one.arm.name])),
         loses: lossNearBy(results, result.of, name),
@@ -300,7 +299,10 @@ function lossNearBy<Of extends AnyCase>(
   return losses.sort((a, b) => a.points.mean - b.points.mean)[0] ?? null;
 }
 
-const rounded = ({ mean, halfWidth95 }: Estimate): Estimate => ({
+export const inPercent = ({ mean, halfWidth95 }: Estimate): Estimate =>
+  rounded({ mean: 100 * mean, halfWidth95: 100 * halfWidth95 });
+
+export const rounded = ({ mean, halfWidth95 }: Estimate): Estimate => ({
   mean: Number(mean.toFixed(1)),
   halfWidth95: Number(halfWidth95.toFixed(1)),
 });

@@ -7,6 +7,7 @@ import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
 import yargs from "yargs";
@@ -35,11 +36,13 @@ import {
   measured,
   searchRuns,
 } from "./field.ts";
-import { OWN_CASES, ownRuns } from "./own-models.ts";
+import { OWN_CASES, ownRuns, ownSection, withTrials } from "./own-models.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
 
 /** Of `--only`. */
 const LANGUAGE_MODELS = "language-models";
+const OWN_MODELS = "own-models";
+const SHIPPED = fileURLToPath(new URL("../../schedulers/which-scheduler.json", import.meta.url));
 const TANDEM = join(import.meta.dirname, "..", "..", "cli", "tandem.js");
 
 const { out, threads, quick, only, page, table } = await yargs(process.argv.slice(2))
@@ -60,9 +63,9 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
     only: {
       type: "string",
       array: true,
-      choices: [LANGUAGE_MODELS, ...CLAIMS.map(({ name }) => name)],
+      choices: [LANGUAGE_MODELS, OWN_MODELS, ...CLAIMS.map(({ name }) => name)],
       describe:
-        "claims to rebuild, or the cases of language models, without the rest; they go to standard output, and rows into the table",
+        "claims to rebuild, or the cases of language models or of models of ours, without the rest; they go to standard output, and rows into the table",
     },
     page: {
       type: "string",
@@ -103,12 +106,18 @@ for (const claim of chosen) {
 
 if (only === undefined) await compareAll();
 else {
-  const engines = only.includes(LANGUAGE_MODELS) ? await compareEngines() : [];
-  if (engines.length > 0) renewRows(decisions(engines));
-  const parts =
-    engines.length === 0
-      ? []
-      : ["", ...engineTable(decisions(engines)), "", ...engineSection(engines)];
+  const parts: string[] = [];
+  if (only.includes(LANGUAGE_MODELS)) {
+    const engines = await compareEngines();
+    renewRows([...rowsBefore().field, ...decisions(engines)]);
+    parts.push("", ...engineTable(decisions(engines)), "", ...engineSection(engines));
+  }
+  if (only.includes(OWN_MODELS)) {
+    const { field, engines } = rowsBefore();
+    const own = await compareOwn(field);
+    renewRows([...withTrials(field, own), ...engines]);
+    parts.push("", ...ownSection(own, field));
+  }
   process.stdout.write(`${[...parts, ...claims.flatMap(claimSection)].slice(1).join("\n")}\n`);
 }
 
@@ -133,6 +142,7 @@ async function compareEngines(): Promise<readonly CaseResult<EngineCase>[]> {
 async function compareOwn(
   rows: readonly Decision<Case>[],
 ): Promise<readonly CaseResult<OwnCase>[]> {
+  writeCaseFiles();
   const results: CaseResult<OwnCase>[] = [];
   for (const one of quick ? OWN_CASES.slice(0, 1) : OWN_CASES) {
     const runs = ownRuns(one, effort, rows);
@@ -143,19 +153,30 @@ async function compareOwn(
   return results;
 }
 
-/** Puts the rows of language models into the table, in the place of those before. */
-function renewRows(rows: readonly Decision<EngineCase>[]): void {
-  if (table === undefined) return;
-  const before = JSON.parse(readFileSync(table, "utf8")) as readonly Decision[];
-  const others = before.filter(({ case: of }) => !("prompts" in of));
-  writeFileSync(table, `${JSON.stringify([...others, ...rows], null, 2)}\n`);
+/** The rows of the table, or of the shipped one. */
+function rowsBefore() {
+  const all = JSON.parse(readFileSync(table ?? SHIPPED, "utf8")) as readonly Decision[];
+  const isEngine = ({ case: of }: Decision): boolean => "prompts" in of;
+  return {
+    field: all.filter((row) => !isEngine(row)) as readonly Decision<Case>[],
+    engines: all.filter(isEngine) as readonly Decision<EngineCase>[],
+  };
+}
+
+function renewRows(rows: readonly Decision[]): void {
+  if (table !== undefined) writeFileSync(table, `${JSON.stringify(rows, null, 2)}\n`);
+}
+
+function writeCaseFiles(): void {
+  const field = join(out, "field");
+  mkdirSync(field, { recursive: true });
+  for (const [name, text] of Object.entries(CASE_FILES)) writeFileSync(join(field, name), text);
 }
 
 /** All schedulers in every case, and the page and the table of all that was found. */
 async function compareAll(): Promise<void> {
   const field = join(out, "field");
-  mkdirSync(field, { recursive: true });
-  for (const [name, text] of Object.entries(CASE_FILES)) writeFileSync(join(field, name), text);
+  writeCaseFiles();
   const results: CaseResult[] = [];
   for (const one of cases) {
     const search = searchRuns(one, effort);
@@ -181,8 +202,9 @@ async function compareAll(): Promise<void> {
   const machine = `${processors.length} × ${processors[0]?.model.trim() ?? "?"}, load ${loadavg()
     .map((load) => load.toFixed(1))
     .join(", ")} at the end`;
-  const rows = decisions(results);
-  const own = await compareOwn(rows);
+  const found = decisions(results);
+  const own = await compareOwn(found);
+  const rows = withTrials(found, own);
   const engines = await compareEngines();
   const text = studyPage({ claims, results, rows, own, engines, effort, machine });
   const file = page ?? join(out, "scheduler-study.md");

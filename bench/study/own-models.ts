@@ -10,9 +10,11 @@ import type { Sections } from "./claim.ts";
 import {
   type CaseResult,
   type Effort,
+  inPercent,
   type Member,
   pointsOver,
   type Runs,
+  rounded,
   runsOfArms,
 } from "./field.ts";
 import { caseWords, pointsText, table } from "./markdown.ts";
@@ -23,10 +25,16 @@ export const OWN_CASES: readonly OwnCase[] = CASES.filter(
 
 type Rows = readonly Decision<Case>[];
 
+/** Their name in the decision table. */
+const MODELS = "SSD MobileNet v2 and PaddleOCR's reader of plates on one processor thread";
+const LEVELS = ["batching", "tasks", "devices", "goal", "arrivals"] as const;
+
+const isOf = (one: OwnCase, { case: of }: Decision<Case>): boolean =>
+  LEVELS.every((level) => of[level] === one[level]);
+
 /** The advice for a case, without the limit of batches that a search found for other models. */
 function adviceFor(one: OwnCase, rows: Rows): Pick<Arm, "name" | "scheduler"> | null {
-  const levels = ["batching", "tasks", "devices", "goal", "arrivals"] as const;
-  const row = rows.find(({ case: of }) => levels.every((level) => of[level] === one[level]));
+  const row = rows.find((each) => isOf(one, each));
   if (row === undefined || row.use === null) return null;
   const { name, scheduler } = row.use;
   const { batching } = scheduler as Sections;
@@ -53,22 +61,55 @@ export function ownRuns(one: OwnCase, effort: Effort, rows: Rows): Runs<Arm> {
   ]);
 }
 
-export function ownSection(results: readonly CaseResult<OwnCase>[], rows: Rows): string[] {
-  const lines = results.flatMap((result) => {
+/** The advice in each case that any serves, beside the arm with the highest mean. */
+const trials = (results: readonly CaseResult<OwnCase>[], rows: Rows) =>
+  results.flatMap((result) => {
     const advice = adviceFor(result.of, rows);
     const advised = result.members.find(({ arm }) => advice !== null && isSame(arm, advice));
     const best = result.members.reduce((a, b) => (b.goodput.mean > a.goodput.mean ? b : a));
     return advised === undefined || best.goodput.mean === 0 ? [] : [{ result, advised, best }];
   });
+
+/** The rows with how their advice does here, where it was tried. */
+export function withTrials(rows: Rows, results: readonly CaseResult<OwnCase>[]): Rows {
+  const tried = trials(results, rows);
+  return rows.map((row): Decision<Case> => {
+    const trial = tried.find(({ result: { of } }) => isOf(of, row));
+    if (row.use === null || trial === undefined) return row;
+    const { advised, best } = trial;
+    const elsewhere = {
+      models: MODELS,
+      holds: advised.isBest,
+      goodput: inPercent(advised.goodput),
+      best: best.arm.name,
+      behind: rounded(pointsOver(best, advised)),
+    };
+    return { ...row, use: { ...row.use, elsewhere } };
+  });
+}
+
+export function ownSection(results: readonly CaseResult<OwnCase>[], rows: Rows): string[] {
+  const lines = trials(results, rows);
   const inTime = ({ goodput }: Member): string => `${(100 * goodput.mean).toFixed(1)}%`;
-  const held = lines.filter(({ advised }) => advised.isBest);
+  const lost = lines.filter(({ advised }) => !advised.isBest);
   return [
     "### The advice on models of ours",
     "",
     "The cases where batches gain nothing once more, with SSD MobileNet v2 (19.8 ms), PaddleOCR's reader of plates (42.2 ms) and the first again, as",
     "`tandem calibrate` measured them on one thread of an AMD EPYC (`bench/study/measured`). They take one input at a time, load in 0.3 s, vary by 18% where",
     "the TITAN X varies by 1%, and are known to 6%. The advice is that of the table above, made from YOLO9000, without its limits of batches. Beside it are",
-    `baselines and systems at their published constants. It is not shown to be worse than another in ${held.length} of the ${lines.length} cases that any serves.`,
+    `baselines and systems at their published constants. It is not shown to be worse than another in ${lines.length - lost.length} of the ${lines.length} cases that any serves.`,
+    ...(lost.length === 0
+      ? []
+      : [
+          "",
+          "It did not carry over where another does better, so compare both on your own scenario (`tandem schedulers --for` prints the command):",
+          "",
+          ...lost.map(({ result: { of }, advised, best }) => {
+            const points = pointsText(pointsOver(best, advised));
+            return `- ${caseWords(of)}: \`${best.arm.name}\` has ${points} points more than \`${advised.arm.name}\`.`;
+          }),
+        ]),
     "",
     ...table([
       ["case", "advice", "in time", "over fifo", "best here", "in time there", "behind"],

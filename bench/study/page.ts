@@ -59,7 +59,8 @@ export function studyPage({
     `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; **ties**: how many others are not. **In time**: goodput, the requests in`,
     `time per s at the knee, the largest load with ${percent(IN_TIME)} of all requests in time, in percent of what the devices do at best.`,
     "**Over fifo**: paired difference with its 95% interval, in points. **Loses when**: with one factor changed so, the other does",
-    "better by these points. A star: tuned, with the best of the settings that a search tried for the case.",
+    "better by these points. A star: tuned, with the best of the settings that a search tried for the case. A dagger: the advice did not",
+    "carry over to [models of ours](#the-advice-on-models-of-ours).",
     "",
     "Written by `npm run study:schedulers`; do not edit. All figures are simulated. The same code gives the same figures;",
     `run on ${machine}.`,
@@ -123,7 +124,7 @@ export function studyPage({
   ].join("\n");
 }
 
-/** Narrow: the page opens with it. A star marks tuned settings. */
+/** Narrow: the page opens with it. A star marks tuned settings, a dagger advice that did not hold with other models. */
 export function decisionTable(rows: readonly Decision<Case>[]): string[] {
   const named = (name: string): string => {
     const published = name.replace(/, tuned$/, "");
@@ -141,10 +142,10 @@ export function decisionTable(rows: readonly Decision<Case>[]): string[] {
     ...rows.map(({ case: of, use }) => {
       const factors = caseWords(of);
       if (use === null) return [factors, "none: more devices", "", "0%", "", ""];
-      const { name, beside, goodput, overFifo, loses } = use;
+      const { name, beside, goodput, overFifo, loses, elsewhere } = use;
       return [
         factors,
-        named(name),
+        `${named(name)}${elsewhere?.holds === false ? "†" : ""}`,
         `${beside.length}`,
         `${goodput.mean.toFixed(1)}%`,
         pointsText(overFifo),

@@ -54,7 +54,8 @@ import {
   standings,
   systemOf,
 } from "./field.ts";
-import { OWN_CASES, ownRuns, ownSection } from "./own-models.ts";
+import { caseWords, pointsText } from "./markdown.ts";
+import { OWN_CASES, ownRuns, ownSection, withTrials } from "./own-models.ts";
 import { decisionTable, studyPage } from "./page.ts";
 
 const EFFORT = { plays: 1, windows: 2, loads: 2 };
@@ -227,6 +228,12 @@ describe("the field", () => {
     const page = ownSection([judgeCase(one, runs, found)], rows).join("\n");
     expect(page).toMatch(/in 0 of the 1 cases[^|]*(\|[^\n]*\n)+.*`edf, tuned`/s);
     expect(page).not.toMatch(/undefined|NaN/);
+    const judged = judgeCase(one, runs, found);
+    expect(page).toContain("It did not carry over where another does better");
+    const [row] = withTrials(rows, [judged]);
+    expect(row.use?.elsewhere).toMatchObject({ holds: false, best: judged.members[0].arm.name });
+    expect(row.use?.elsewhere?.behind.mean).toBeGreaterThan(0);
+    expect(withTrials([{ case: CASES[0], use: null }], [judged])[0].use).toBeNull();
   });
 
   test("gives costs over another's with the interval of the jackknife", () => {
@@ -362,6 +369,20 @@ describe("the shipped decision table", () => {
     const page = text("docs/scheduler-study.md");
     for (const line of decisionTable(rows)) expect(page).toContain(line);
     for (const line of engineTable(engines)) expect(page).toContain(line);
+  });
+
+  test("says of every case that was tried with other models what the page says", () => {
+    const tried = rows.flatMap(({ case: of, use }) =>
+      use?.elsewhere === undefined ? [] : [{ of, ...use.elsewhere }],
+    );
+    expect(tried.map(({ of }) => of)).toEqual(CASES.filter((one) => one.batching === "single"));
+    const lines = text("docs/scheduler-study.md").split("\n");
+    for (const { of, holds, best, behind } of tried) {
+      const own = lines.filter((line) => line.startsWith(`| ${caseWords(of)} `)).slice(-1)[0];
+      for (const figure of [`\`${best}\``, pointsText(behind)]) expect(own).toContain(figure);
+      const isNamed = lines.some((line) => line.startsWith(`- ${caseWords(of)}: `));
+      expect(isNamed, caseWords(of)).toBe(!holds);
+    }
   });
 
   test("names schedulers that its cases take", () => {
