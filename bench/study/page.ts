@@ -55,15 +55,7 @@ export function studyPage({
     "",
     ...engineTable(decisions(engines)),
     "",
-    "`tandem schedulers --for scenario.yaml` finds the row of a scenario, and the command that checks it there. **Use**: the simplest",
-    `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; **ties**: how many others are not. **In time**: goodput, the requests in`,
-    `time per s at the knee, the largest load with ${percent(IN_TIME)} of all requests in time, in percent of what the devices do at best.`,
-    "**Over fifo**: paired difference with its 95% interval, in points. **Loses when**: with one factor changed so, the other does",
-    "better by these points. A star: tuned, with the best of the settings that a search tried for the case. A dagger: the advice did not",
-    "carry over to [models of ours](#the-advice-on-models-of-ours).",
-    "",
-    "Written by `npm run study:schedulers`; do not edit. All figures are simulated. The same code gives the same figures;",
-    `run on ${machine}.`,
+    ...legend(machine),
     "",
     "## The field",
     "",
@@ -123,6 +115,19 @@ export function studyPage({
     "",
   ].join("\n");
 }
+
+/** How to read the two tables. */
+const legend = (machine: string): string[] => [
+  "`tandem schedulers --for scenario.yaml` finds the row of a scenario, and the command that checks it there. **Use**: the simplest",
+  `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; **ties**: how many others are not. **In time**: goodput, the requests in`,
+  `time per s at the knee, the largest load with ${percent(IN_TIME)} of all requests in time, in percent of what the devices do at best.`,
+  "**Over fifo**: paired difference with its 95% interval, in points. **Loses when**: with one factor changed so, the other does",
+  "better by these points. A star: tuned, with the best of the settings that a search tried for the case. A dagger: the advice did not",
+  "carry over to [models of ours](#the-advice-on-models-of-ours).",
+  "",
+  "Written by `npm run study:schedulers`; do not edit. All figures are simulated. The same code gives the same figures;",
+  `run on ${machine}.`,
+];
 
 /** Narrow: the page opens with it. A star marks tuned settings, a dagger advice that did not hold with other models. */
 export function decisionTable(rows: readonly Decision<Case>[]): string[] {
