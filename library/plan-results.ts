@@ -170,14 +170,17 @@ function headline(entry: PlanEntry): string {
 function sentences(entry: PlanEntry): readonly string[] {
   const { best, nearest, alike, notSearched, needed, state } = entry;
   const explored = `explored: ${exploredText(entry.explored)}`;
-  const shown = notSearched.filter((name) => best === null || name !== "trials");
+  const shown = notSearched.filter(
+    (name) => best === null || (name !== "trials" && name !== "budget"),
+  );
   const leftOut = shown.map((name) => LEFT_OUT[name]);
   const untold = needed === null ? [] : [untoldText(needed)];
   if (best === null && entry.stopped) {
     return ["the search ended before it found a cluster that keeps the SLO", ...untold, explored];
   }
   if (best === null) {
-    const tried = notSearched.includes("trials") ? "tried" : "allowed";
+    const isCut = notSearched.includes("trials") || notSearched.includes("budget");
+    const tried = isCut ? "tried" : "allowed";
     const above = nearest === null ? "" : " (the shares above are of the nearest miss)";
     return [
       `nothing that was ${tried} keeps the SLO${above}`,
@@ -220,8 +223,9 @@ function untoldText({
 
 /** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the SLO". */
 function gapText(entry: PlanEntry): string {
-  const { best, lowerBound, unit, allCheaperTried, stopped } = entry;
-  const ends = stopped ? "the search ended early (`--budget` allows more): " : "";
+  const { best, lowerBound, unit, allCheaperTried, notSearched, stopped } = entry;
+  const isCut = stopped || notSearched.includes("budget");
+  const ends = isCut ? "the search ended early (a larger `--budget` goes on): " : "";
   const tried = allCheaperTried ? "all that is cheaper was tried or ruled out" : "";
   if (allCheaperTried && (lowerBound === 0 || best === null || lowerBound >= best.cost))
     return `${ends}${tried}`;
@@ -270,6 +274,7 @@ function exploredText({ combinations, ruledOut, simulated, requests, confirmatio
 
 const LEFT_OUT: Readonly<Record<NotSearched, string>> = {
   trials: "something was left untried, --max-trials allows more",
+  budget: "the search ended early, a larger --budget goes on",
   batches: "without different batch sizes of the tasks",
   colocation: "without choosing which replicas share a machine",
   sharing: "without more than one replica a slot",

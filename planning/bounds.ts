@@ -103,6 +103,11 @@ export class ServiceBounds {
     return this.system.replicas[replica].service.meanUs[1] / 1000;
   }
 
+  /** On the fastest kind that the row has replicas on. */
+  fastestMs(task: number, row: Row): number {
+    return Math.min(...row.map((n, kind) => (n > 0 ? this.meanMs(task, kind) : Infinity)));
+  }
+
   /** So many replicas on the kind on which the task takes the least time. */
   fastestRow(task: number, replicas: number): Row {
     const times = this.#space.runsOn[task].map((_, kind) => this.meanMs(task, kind));

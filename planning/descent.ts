@@ -3,16 +3,23 @@ import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { isBornOut, type Look, lookedAt, MOST_SETTLING, relaxedLook } from "./looks.ts";
 import { shortageOf } from "./missing.ts";
+import { busiestFirst, cheaper, filled, isOverloaded } from "./moves.ts";
 import { BOUND_ERROR, isRuledOut, scoreOf, wideError } from "./outlook.ts";
-import { type Cut, filled, isWithin, type Relaxed, relaxed } from "./relaxation.ts";
+import { type Cut, type Headroom, isWithin, type Relaxed, relaxed } from "./relaxation.ts";
 import type { Row } from "./space.ts";
 import { costOfTried, nearer, note, type Problem, ranked, type Tried } from "./standing.ts";
 import type { Trial } from "./trial.ts";
 
-/** Capacity over jobs to look for an incumbent with, until one does. */
-const HEADROOMS = [1.1, 1.25, 1.4, 1.6, 2, 2.5, 4, 8];
-/** The same for the nearest miss, the first that there are machines for. */
-const LEAST_HEADROOMS = [...Array.from({ length: 40 }, (_, i) => 8 / 1.25 ** i), 0];
+/**
+ * Capacity over jobs to look for an incumbent with, until one does. Many replicas share their waits, so what they need
+ * beyond their jobs grows with the root of these (Halfin and Whitt, Operations Research 29(3), 1981).
+ */
+const HEADROOMS: readonly Headroom[] = [
+  ...[0.25, 0.5, 0.75, 1, 1.5, 2, 3].map((roots) => (least: number) => 1 + roots / least ** 0.5),
+  ...[1.6, 2, 2.5, 4, 8].map((factor) => () => factor),
+];
+/** For the nearest miss, the first that there are machines for. */
+const LEAST = [...Array.from({ length: 40 }, (_, i) => 8 / 1.25 ** i), 0].map((one) => () => one);
 /** Part of the incumbent's cost from which on a bound is close enough. */
 const CLOSE = 0.98;
 /** Steps up from a cluster that misses. */
@@ -104,8 +111,8 @@ export class Descent {
       return yield* this.#isThorough ? this.#downwards(until) : [];
     }
     const { hosting } = this.alternative.choice.space;
-    const tooFew = hosting === "apart" ? yield* this.#tooFew(full) : null;
     const isWide = this.#isThorough && hosting === "apart";
+    const tooFew = hosting === "apart" ? yield* this.#tooFew(full) : null;
     const missed = tooFew ?? (isWide ? yield* this.#lifted(full) : whole(full));
     yield* this.#bornOut(missed.key, known, until);
     this.#cut(missed.cut);
@@ -141,15 +148,31 @@ export class Descent {
   /** A first incumbent: as much more capacity than jobs as it takes, then fewer replicas of each task. */
   *fromAbove(until: number): Generator<undefined, void> {
     const { confirmed } = this.#problem.standing;
-    const { choice } = this.alternative;
-    if (confirmed !== null && confirmed.contender.alternative.choice === choice)
+    const { choice, batches } = this.alternative;
+    const other = confirmed?.contender.alternative;
+    if (confirmed !== null && other?.choice === choice)
       yield* this.keeps(confirmed.contender.shape.rows);
-    for (const factor of confirmed === null ? HEADROOMS : []) {
-      const { rows } = yield* this.#relaxed(factor);
-      if (rows === null || (yield* this.keeps(filled(this.alternative, rows)))) break;
+    // The programs of a scheduler with as large batches are the same.
+    const isSame = other?.choice === choice && String(other.batches) === String(batches);
+    for (const headroom of isSame ? [] : HEADROOMS) {
+      const { rows } = yield* this.#relaxed(headroom);
+      const full = rows && filled(this.alternative, rows);
+      if (full === null || this.#costOf(full) >= this.#known - 1e-9) break;
+      if (yield* this.keeps(full)) break;
     }
     if (confirmed === null && this.passed.length === 0) yield* this.isFeasible();
     yield* this.#downwards(until);
+  }
+
+  /** Cost of the cheapest that passed or is confirmed. */
+  get #known(): number {
+    const { confirmed } = this.#problem.standing;
+    const all = confirmed === null ? this.passed : [confirmed, ...this.passed];
+    return Math.min(...all.map(costOfTried));
+  }
+
+  #costOf(rows: readonly Row[]): number {
+    return this.alternative.choice.space.cheapestFor(rows)?.cost ?? Number.POSITIVE_INFINITY;
   }
 
   /** Whether the fullest cluster may keep the goals, or simulations at least do not rule out that any does. */
@@ -175,8 +198,8 @@ export class Descent {
   /** Among the fullest clusters that there are, in case that no other was simulated. */
   *nearest(isInTime = false): Generator<undefined, Contender | null> {
     const { choice } = this.alternative;
-    for (const factor of LEAST_HEADROOMS) {
-      const { rows } = yield* this.#relaxed(factor, isInTime);
+    for (const headroom of LEAST) {
+      const { rows } = yield* this.#relaxed(headroom, isInTime);
       const shape = rows === null ? null : choice.space.cheapestFor(filled(this.alternative, rows));
       if (shape !== null) return contenderOf(this.alternative, shape);
     }
@@ -185,58 +208,39 @@ export class Descent {
 
   /** From the cheapest that passed, fewer replicas of one task after the other. */
   *#downwards(until: number): Generator<undefined, void> {
-    const { space } = this.alternative.choice;
+    const missed = new Set<string | null>();
     for (const chunk of [CHUNK, 0]) {
       for (let isDone = false; !isDone; ) {
         const best = ranked(this.passed)[0] ?? null;
         if (best === null || this.#problem.laboratory.spent > until) return;
-        const { rows, cost } = best.contender.shape;
-        const ways = rows.flatMap((row, t) =>
-          row.flatMap((n, k) => {
-            const fewer = row.with(k, n - Math.max(1, Math.floor(chunk * n)));
-            if (n === 0 || sumOf(fewer) < space.bounds.low[t]) return [];
-            const shape = space.cheapestFor(rows.with(t, fewer));
-            return shape === null || shape.cost >= cost ? [] : [shape];
-          }),
-        );
         isDone = true;
-        for (const way of ways.sort((a, b) => a.cost - b.cost)) {
-          if (this.#isOverloaded(way.rows) || !(yield* this.keeps(way.rows))) continue;
-          isDone = false;
-          break;
+        for (const { shape, slow } of cheaper(this.alternative, best.contender.shape, chunk)) {
+          if (missed.has(slow)) continue;
+          const isFull = shape.rows.some((row, t) => isOverloaded(this.alternative, row, t));
+          isDone = isFull || !(yield* this.keeps(shape.rows));
+          if (!isDone) break;
+          if (slow !== null) missed.add(slow);
         }
       }
     }
   }
 
-  #isOverloaded(rows: readonly Row[]): boolean {
-    const { choice, batches, isOpen, proceeds } = this.alternative;
-    const load = (row: Row, t: number) => choice.bounds.utilisation(t, row, batches[t], !isOpen);
-    return !proceeds && rows.some((row, t) => load(row, t) >= 1);
-  }
-
-  *#relaxed(factor: number | null = null, isInTime = true): Generator<undefined, Relaxed> {
-    const cuts = factor === null ? this.#cuts : [];
+  *#relaxed(headroom: Headroom | null = null, isInTime = true): Generator<undefined, Relaxed> {
+    const cuts = headroom === null ? this.#cuts : [];
     const { laboratory, solve } = this.#problem;
-    return yield* laboratory.watched(relaxed(this.alternative, solve, cuts, factor, isInTime));
+    return yield* laboratory.watched(relaxed(this.alternative, solve, cuts, headroom, isInTime));
   }
 
   /** More of all tasks but one that misses still, so that one cut does for many; else the rows themselves. */
   *#lifted(rows: readonly Row[]): Generator<undefined, ReturnType<typeof whole>> {
     const { space } = this.alternative.choice;
-    for (const t of this.#busiestFirst(rows)) {
+    for (const t of busiestFirst(this.alternative, rows)) {
       const more = rows.map((row, other) => (other === t ? row : row.map((n) => raised(n))));
       const isAllowed = more.every((row, other) => sumOf(row) <= space.bounds.high[other]);
       const missed = { ...whole(more), key: `relaxed/${whole(more).key}` };
       if (rows.length > 1 && isAllowed && !(yield* this.#mayKeep(missed.key, more))) return missed;
     }
     return whole(rows);
-  }
-
-  #busiestFirst(rows: readonly Row[]): readonly number[] {
-    const { choice, batches } = this.alternative;
-    const loads = rows.map((row, t) => choice.bounds.utilisation(t, row, batches[t]));
-    return [...rows.keys()].sort((a, b) => loads[b] - loads[a]);
   }
 
   /** As far as the bound is not close to what is known. */
@@ -258,7 +262,7 @@ export class Descent {
     explored.combinations++;
     explored.ruledOut.serviceTime++;
     const cut = rows.map((row, t) => {
-      const fastest = Math.min(...row.map((n, k) => (n > 0 ? bounds.meanMs(t, k) : Infinity)));
+      const fastest = bounds.fastestMs(t, row);
       const most = row.map((_, k) => (bounds.meanMs(t, k) < fastest ? 0 : space.bounds.high[t]));
       return [t, most] as const;
     });
@@ -269,7 +273,10 @@ export class Descent {
   *#tooFew(rows: readonly Row[]): Generator<undefined, ReturnType<typeof whole> | null> {
     const { space } = this.alternative.choice;
     if (rows.length === 1) return null;
-    const busiest = this.#busiestFirst(rows).slice(0, this.#isThorough ? rows.length : 1);
+    const busiest = busiestFirst(this.alternative, rows).slice(
+      0,
+      this.#isThorough ? rows.length : 1,
+    );
     for (const t of busiest) {
       if (yield* this.#taskMayKeep(t, rows[t])) continue;
       this.#problem.standing.explored.ruledOut.task++;
@@ -307,7 +314,7 @@ export class Descent {
     const { space } = this.alternative.choice;
     let rows = from;
     for (let step = 1; step < atOnce + MOST_REPAIRS; step++) {
-      const ways = this.#busiestFirst(rows).flatMap((t) =>
+      const ways = busiestFirst(this.alternative, rows).flatMap((t) =>
         [...rows[t].entries()].flatMap(([k, n]) => {
           const more = rows.with(t, rows[t].with(k, n + 1));
           const isAllowed = n > 0 && sumOf(rows[t]) < space.bounds.high[t];

@@ -4,10 +4,12 @@ import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scena
 import type { SimulationInputs } from "../sim/replication.ts";
 
 /** Clusters that may be cheaper and are not searched; `library/plan-results.ts` has a sentence for each. */
-export type NotSearched = "trials" | "batches" | "colocation" | "sharing" | "scaling" | "variants";
+export type NotSearched =
+  | ("trials" | "budget")
+  | ("batches" | "colocation" | "sharing" | "scaling" | "variants");
 
 /**
- * Besides `trials` and `batches`. `slowsDown`: whether replicas of one machine do so to each other; `scales`: whether
+ * Besides `trials`, `budget` and `batches`. `slowsDown`: whether replicas of one machine do so to each other; `scales`: whether
  * the plan's come and go; `hasCheaper`: whether some machines cost less than those found.
  */
 export function notSearched(

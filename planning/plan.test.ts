@@ -201,6 +201,40 @@ run: { seed: 1, replications: 5 }
   300_000,
 );
 
+test("goes down from an incumbent by whole machines and without slow replicas, from batches of its own", () => {
+  // By one replica after the other, and from fifo's cluster with batches, it is 14.4.
+  const text = `
+name: speech
+pipelines:
+  speech:
+    slo: { latencyMs: 1500, percentile: 95 }
+    tasks:
+      vad: { model: vad }
+      asr: { model: asr, after: [vad] }
+      translate: { model: translator, after: [asr], when: { probability: 0.3 } }
+      intent: { model: intent, after: [asr] }
+models:
+  vad: { service: { distribution: lognormal, meanMs: 15, cv: 0.4 } }
+  asr: { service: { distribution: lognormal, meanMs: 260, cv: 0.6, batch: { marginal: 0.5, max: 4 } } }
+  translator: { service: { distribution: lognormal, meanMs: 340, cv: 0.5 } }
+  intent: { service: { distribution: lognormal, meanMs: 40, cv: 0.3 } }
+cluster:
+  nodes:
+    - { name: gpu, count: 12, devices: { gpu: 2 }, costPerHour: 2.1 }
+    - { name: cpu, count: 30, devices: { cpu: { slots: 2, speed: 0.35 } }, costPerHour: 0.45 }
+  replicas: { vad: 1, asr: 1, translate: 1, intent: 1 }
+workload: { arrivals: poisson, ratePerS: 25, durationS: 60, warmupS: 10 }
+run: { seed: 4, replications: 5 }
+`;
+  let looks = 0;
+  const pace = { spent: () => looks / 2000, isOver: () => looks++ >= 2000 };
+  const options = { pace, mostReplicas: 64, schedulers: ["fifo"] };
+  const [{ best, state, notSearched }] = plansOf(text, options);
+  expect(state).toBe("confirmed");
+  expect(best?.cost).toBeLessThanOrEqual(12.3);
+  expect(notSearched).toEqual(["budget"]);
+});
+
 test("loads share the budget, so that each has an answer", () => {
   let looks = 0;
   const pace = { spent: () => looks / 150, isOver: () => looks++ >= 150 };

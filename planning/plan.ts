@@ -208,18 +208,19 @@ const FAMILY_ERROR = 0.025;
 function planOf(
   { load, document }: Swept,
   given: Swept,
-  { goals, alternatives, standing, laboratory, isBatchSpaceCut }: Problem,
+  { goals, alternatives, standing, laboratory, isBatchSpaceCut, mostTrials }: Problem,
   search: Search | null,
 ): Omit<Plan, "promise" | "window"> {
   const { confirmed, nearest, noted } = standing;
   const best = confirmed ?? standing.unclear ?? standing.incumbent;
   const isConfirmed = confirmed !== null;
+  const isCounted = standing.explored.simulated >= mostTrials;
   const [{ choice }] = alternatives;
   const cost = best?.contender.shape.cost ?? Number.POSITIVE_INFINITY;
   const cheapest = Math.min(...alternatives.map((one) => Math.min(...one.choice.space.prices)));
   const { scales } = best?.contender.alternative ?? alternatives[0];
   const left = [
-    ...(search?.isComplete === true ? [] : ["trials" as const]),
+    ...(search?.isComplete === true ? [] : [isCounted ? ("trials" as const) : ("budget" as const)]),
     ...(isBatchSpaceCut ? ["batches" as const] : []),
     ...notSearched(document, choice.slowsDown, scales, cheapest < cost),
   ];

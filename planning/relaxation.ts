@@ -9,7 +9,6 @@
  *   Σ_k late_tk f_tk <= most late      of jobs on slow kinds so many are late even without a wait
  *   cuts                               not all x_tk <= those of a shape that missed
  */
-import { sumOf } from "../engine/statistics/estimate.ts";
 import type { Alternative } from "./contenders.ts";
 import type { Row } from "./space.ts";
 import type { Solver } from "./standing.ts";
@@ -31,12 +30,15 @@ const FEW = 20;
 /** A load of exactly 1 keeps up with regular arrivals alone, which other bounds leave to simulation. */
 const FULL = 1 - 1e-9;
 
-/** `headroom`: capacity over the jobs; `isInTime`: no more jobs than may be late even without a wait. */
+/** Capacity over a task's jobs, by the replicas that these take at the least. */
+export type Headroom = (least: number) => number;
+
+/** `isInTime`: no more jobs than may be late even without a wait. */
 export function* relaxed(
   alternative: Alternative,
   solve: Solver,
   cuts: readonly Cut[],
-  headroom: number | null,
+  headroom: Headroom | null,
   isInTime: boolean,
 ): Generator<undefined, Relaxed> {
   const { choice, proceeds } = alternative;
@@ -57,7 +59,7 @@ export function* relaxed(
 function programOf(
   { choice, batches, isOpen, proceeds }: Alternative,
   cuts: readonly Cut[],
-  headroom: number | null,
+  headroom: Headroom | null,
   isInTime: boolean,
 ): string {
   const { space, bounds } = choice;
@@ -76,10 +78,10 @@ function programOf(
     const jobs = proceeds ? 0 : bounds.jobs(t, !isOpen) * FULL;
     if (jobs <= 0) continue;
     lines.push(`${kinds.map((k) => `f${t}_${k}`).join(" + ")} >= ${jobs}`);
-    for (const k of kinds) {
-      const capacity = bounds.capacityPerS(t, k, batches[t]);
-      lines.push(`${headroom ?? 1} f${t}_${k} - ${capacity} x${t}_${k} <= 0`);
-    }
+    const capacities = kinds.map((k) => bounds.capacityPerS(t, k, batches[t]));
+    const factor = headroom?.(jobs / Math.max(...capacities)) ?? 1;
+    for (const [i, k] of kinds.entries())
+      lines.push(`${factor} f${t}_${k} - ${capacities[i]} x${t}_${k} <= 0`);
     const late = bounds.lateness(t);
     if (late === null || !isInTime) continue;
     const least = headroom === null ? 0 : Math.min(...kinds.map((k) => late.perJob[k]));
@@ -119,26 +121,4 @@ function programOf(
 /** Whether the other cut rules out all that this one does. */
 export function isWithin(cut: Cut, other: Cut): boolean {
   return [...other].every(([t, most]) => cut.get(t)?.every((n, k) => n <= most[k]) === true);
-}
-
-/** The rows with free slots used by the busiest tasks that have replicas of that kind: they cost nothing more. */
-export function filled(alternative: Alternative, rows: readonly Row[]): readonly Row[] {
-  const { choice, batches } = alternative;
-  const { space, bounds, slowsDown } = choice;
-  let full = rows;
-  const shape = space.cheapestFor(rows);
-  if (shape === null || slowsDown) return rows;
-  for (;;) {
-    const now = full;
-    const ways = now.flatMap((row, t) =>
-      row.flatMap((n, k) => {
-        const more = now.with(t, row.with(k, n + 1));
-        const isAllowed = n > 0 && sumOf(row) < space.bounds.high[t];
-        if (!isAllowed || !space.fits(shape.machines, more)) return [];
-        return [{ more, load: bounds.utilisation(t, row, batches[t]) }];
-      }),
-    );
-    if (ways.length === 0) return full;
-    full = ways.reduce((best, way) => (way.load > best.load ? way : best)).more;
-  }
 }

@@ -74,7 +74,10 @@ export class Descents {
     const { standing, laboratory } = this.#problem;
     for (const one of this.#descents) yield* one.advance();
     this.#tellBound();
-    const groups = this.#isLarge ? this.#descents.map((one) => [one]) : [this.#descents];
+    const [first, ...others] = this.#descents;
+    // Larger batches may make much fewer machines do, which other orders hardly do.
+    const order = [first, ...others.sort((a, b) => a.bound - b.bound)];
+    const groups = this.#isLarge ? order.map((one) => [one]) : [this.#descents];
     for (const [i, group] of groups.entries()) {
       const share = (FOR_OTHERS - laboratory.spent) / (groups.length - i);
       const until = laboratory.spent + Math.max(0, share);
