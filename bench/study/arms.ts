@@ -13,7 +13,7 @@ export interface Arm {
   readonly name: string;
   readonly kind: "baseline" | "published" | "tuned" | "ablation";
   readonly scheduler: SchedulerDocument;
-  /** Values by path besides the scheduler. */
+  /** Values by path besides the scheduler, such as a cluster of another shape. */
   readonly paths: Sections;
   /** It orders the iterations of language models. */
   readonly policy?: string;
@@ -90,6 +90,9 @@ const ABLATIONS: Readonly<
   },
   "selective-replication, short epochs": {
     "placement by requests": withController("selective-replication", { epochS: NEVER_S }),
+  },
+  "alpaserve, placed": {
+    "groups of devices": ["alpaserve, placed on single devices", "alpaserve, placed"],
   },
   grandslam: {
     "stage order": { preset: "grandslam", ordering: "fifo" },

@@ -18,6 +18,7 @@ import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { type Arm, ablationArms, fixedArms, settingsOf, TUNED, tunedArm } from "./arms.ts";
 import { CASE_FILES, CASES, caseDocument, caseName, loadPoint, WINDOWS } from "./cases.ts";
 import type { Sections } from "./claim.ts";
+import { placedArms } from "./placed-groups.ts";
 
 /** All requests count: dropped and refused ones are not in time. */
 export const IN_TIME = 0.9;
@@ -83,7 +84,7 @@ export const fieldRuns = (one: Case, effort: Effort, tuned: readonly Arm[]): Run
 
 /** Ablations meet the requests of the field; they are apart, so that the field stays when they change. */
 export const ablationRuns = (one: Case, effort: Effort): Runs<Arm> =>
-  runsOfArms(one, effort, ablationArms(one));
+  runsOfArms(one, effort, [...ablationArms(one), ...placedArms(one, LOADS[one.arrivals][2])]);
 
 /** These arms, where a case takes them, at every load. */
 export function runsOfArms(one: Case, effort: Effort, all: readonly Arm[]): Runs<Arm> {
