@@ -115,11 +115,18 @@ test("a search without a plan sets that of an earlier one aside, so that no repo
   const one = await scenario(path);
   const found = await plan(one, { schedulers: [], directory });
   expect(found.scenario).not.toBeNull();
+  const validate = ({ digest }: Pick<typeof one, "digest">): void => {
+    const document = JSON.stringify({ scenario: { digest } });
+    for (const name of ["validation.json", "evidence.json"])
+      writeFileSync(join(directory, name), document);
+  };
+  validate(await scenario(join(directory, "plan.yaml")));
   const notes: string[] = [];
   const onNote = (line: string): void => void notes.push(line);
   const ended = { schedulers: [], budgetS: 1e-9, directory, onNote };
   await plan(one, ended);
-  for (const name of ["plan.yaml", "results.json", "configurations.parquet"]) {
+  const planned = ["plan.yaml", "results.json", "configurations.parquet"];
+  for (const name of [...planned, "validation.json", "evidence.json"]) {
     expect(existsSync(join(directory, name)), name).toBe(false);
     expect(existsSync(join(directory, "earlier-1", name)), name).toBe(true);
   }
@@ -128,7 +135,9 @@ test("a search without a plan sets that of an earlier one aside, so that no repo
   await plan(one, { schedulers: [], directory });
   // Results that another command wrote are not the plan's.
   await sweep(one, { directory });
+  validate(one);
   await plan(one, ended);
-  expect(existsSync(join(directory, "results.json"))).toBe(true);
+  for (const name of ["results.json", "validation.json"])
+    expect(existsSync(join(directory, name)), name).toBe(true);
   expect(readdirSync(join(directory, "earlier-3"))).toEqual(["plan.yaml"]);
 });

@@ -2,6 +2,7 @@
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
 import { loadHighs } from "../build/load-highs.ts";
+import { EVIDENCE_FILE } from "../calibration/explain.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { makePlans } from "../planning/plan.ts";
 import { REPLICAS } from "../planning/question.ts";
@@ -23,7 +24,7 @@ import { checkedOptions, type Given, givenOptions } from "./option.ts";
 import { PLAN } from "./options.ts";
 import { ProgressFile } from "./plan-progress.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
-import { PLAN_FILE, readPlan } from "./planned-figures.ts";
+import { PLAN_FILE, readPlan, VALIDATION_FILE, validatedScenario } from "./planned-figures.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import { inputsOf, type Scenario, scenario } from "./scenario.ts";
 import { openSolver } from "./solver.ts";
@@ -178,7 +179,7 @@ function incumbentOf(standing: Standing | null, found: Tried | null = null): Inc
   );
 }
 
-/** The plan, a scenario that runs it, and the results of simulating that; those of another plan are set aside. */
+/** The plan, a scenario that runs it, and the results of simulating that; those of another plan, and its validation, are set aside. */
 async function writeFolder(
   loaded: Scenario,
   { document, scenario: planned }: Planned,
@@ -197,7 +198,12 @@ async function writeFolder(
   if (earlier !== undefined && earlier !== running?.digest) {
     const isOwn = readKey(join(directory, STORE_FILE))?.scenario === earlier;
     const isLeft = running === null && resolve(loaded.file) !== resolve(path);
-    const names = [...(isOwn ? RESULT_FILES : []), ...(isLeft ? ["plan.yaml"] : [])];
+    const isValidated = validatedScenario(directory) === earlier;
+    const names = [
+      ...(isOwn ? RESULT_FILES : []),
+      ...(isValidated ? [VALIDATION_FILE, EVIDENCE_FILE] : []),
+      ...(isLeft ? ["plan.yaml"] : []),
+    ];
     const aside = setAside(directory, names);
     if (aside !== null)
       settings.onNote?.(`${directory} has files of another plan: moved to ${aside}`);

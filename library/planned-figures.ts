@@ -1,13 +1,14 @@
-/** A plan's own figures for the configurations that a validation runs, from the plan.json beside the scenario. */
+/** A plan and its validation in one folder: which scenario each is of, and the plan's own figures for what a validation runs. */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { METRICS } from "../engine/metrics/figures.ts";
-import type { ValidationResult } from "../results/validation.ts";
+import type { ValidationDocument, ValidationResult } from "../results/validation.ts";
 import type { Parameter } from "../scenario/sweep/parameter-columns.ts";
 import type { PlanDocument } from "./plan-results.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const PLAN_FILE = "plan.json";
+export const VALIDATION_FILE = "validation.json";
 
 type Planned = Pick<ValidationResult, "planned">;
 
@@ -15,8 +16,18 @@ type Planned = Pick<ValidationResult, "planned">;
 export function readPlan(
   directory: string,
 ): (PlanDocument & { readonly planned?: string | undefined }) | null {
+  return readDocument(join(directory, PLAN_FILE));
+}
+
+/** The digest of the scenario that a folder's validation is of. */
+export function validatedScenario(directory: string): string | undefined {
+  const document = readDocument<ValidationDocument>(join(directory, VALIDATION_FILE));
+  return document?.scenario?.digest;
+}
+
+function readDocument<T>(file: string): T | null {
   try {
-    return JSON.parse(readFileSync(join(directory, PLAN_FILE), "utf8"));
+    return JSON.parse(readFileSync(file, "utf8"));
   } catch {
     return null;
   }

@@ -55,7 +55,7 @@ import type { Watch } from "./follow.ts";
 import { refuseOverload } from "./load.ts";
 import { checkedOptions, type Given, type Values } from "./option.ts";
 import { VALIDATE } from "./options.ts";
-import { plannedFigures } from "./planned-figures.ts";
+import { plannedFigures, VALIDATION_FILE } from "./planned-figures.ts";
 import {
   asNotes,
   commandFor,
@@ -185,8 +185,6 @@ function writeFolder(
   if (needsPilot(loaded) && overheadProfile !== undefined)
     writeJson(join(directory, "overheads.json"), overheadProfile);
 }
-
-export const VALIDATION_FILE = "validation.json";
 
 /** The plan of a validation, known before anything runs. */
 interface Course {

@@ -35,7 +35,7 @@ export function planningProblems(count: number): readonly PlanningProblem[] {
     const name = `drawn-${i + 1}`;
     return { name, text: drawnProblem(name, i), schedulers };
   });
-  return [{ name: "two-tasks", text: TWO_TASKS, schedulers }, ...drawn];
+  return [{ name: "two-tasks", text: TWO_TASKS, schedulers }, ...drawn].slice(0, count);
 }
 
 /**
