@@ -5,7 +5,7 @@
  */
 import { runRequestSchema } from "../../cluster/run/specification.ts";
 import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
-import { instantOf, type LogEntry, RunLog } from "../../engine/dispatch/run-log.ts";
+import { instantOf, LOG_ENTRIES, type LogEntry, RunLog } from "../../engine/dispatch/run-log.ts";
 import type { RunSummary } from "../../engine/metrics/summary.ts";
 import { RandomStream } from "../../engine/random/stream.ts";
 import { RequestDraws } from "../../engine/requests/draws.ts";
@@ -22,7 +22,6 @@ const START_US = 60_000_000;
 
 /** The gateway takes them one after the other. */
 const TIE = "two events at one instant";
-const BEGIN = "timers that count from the run's begin";
 
 /** A replica's worker dies, and rises some time later; µs since the run's start. */
 export interface Crash {
@@ -41,7 +40,7 @@ export interface Compared {
     readonly simulated: string;
     readonly served: string;
     /** Why the two are other runs from here on; null: they should not be. */
-    readonly because: typeof TIE | typeof BEGIN | null;
+    readonly because: typeof TIE | null;
   } | null;
 }
 
@@ -51,7 +50,9 @@ export async function compareDecisions(
   inputs: SimulationInputs,
   crashes: readonly Crash[] = [],
 ): Promise<Compared> {
-  const { log: served } = await servedRun(document, inputs, { crashes });
+  const { log, beginUs } = await servedRun(document, inputs, { crashes });
+  const served = new RunLog();
+  served.entries.push(...log.entries.map((entry) => earlier(entry, beginUs)));
   const simulated = new RunLog();
   const faults = crashes.length === 0 ? undefined : outagesOf(served, document, inputs);
   runReplication({ ...document, faults }, inputs, 0, { log: simulated });
@@ -62,7 +63,7 @@ export async function compareDecisions(
   if (at < 0 && others.length === entries) return { same: entries, entries, difference: null };
   const same = at < 0 ? entries : at;
   const [own = "its end", other = "its end"] = [texts[same], others[same]];
-  const because = isFromTheBegin(own, other) ? BEGIN : isShared(expected, same) ? TIE : null;
+  const because = isShared(expected, same) ? TIE : null;
   return { same, entries, difference: { simulated: own, served: other, because } };
 }
 
@@ -84,16 +85,6 @@ function outagesOf(
   return { detection: { intervalMs: 0, timeoutMs: 0, failures: 1 }, random: [], scheduled };
 }
 
-/** A run begins some µs after its time 0, as each replica that joins has an instant of its own. */
-function isFromTheBegin(simulated: string, served: string): boolean {
-  const [[kind, first, ...own], [other, same, ...others]] = [simulated, served].map((entry) =>
-    entry.split(" "),
-  );
-  const byUs = Number(others.at(-1)) - Number(own.at(-1));
-  const isLate = kind === other && first === same && byUs > 0 && byUs < 5000;
-  return isLate && (kind.startsWith("wake") || (kind === "arrive" && own.at(-1) === "0"));
-}
-
 /** Whether the entry's instant has two events of the world in the log. */
 function isShared(log: readonly LogEntry[], at: number): boolean {
   const entry = log[at];
@@ -102,7 +93,20 @@ function isShared(log: readonly LogEntry[], at: number): boolean {
   return nowUs !== undefined && events.length > 1;
 }
 
-const WORLD: ReadonlySet<string> = new Set(["arrive", "finish", "wake", "join", "lose"]);
+const WORLD: ReadonlySet<string> = new Set([
+  ...["arrive", "finish", "wake", "join", "lose", "solved"],
+]);
+
+const INSTANTS: ReadonlySet<string> = new Set(["nowUs", "arrivedUs", "atUs"]);
+
+/** The same entry in a run that began so much sooner. */
+function earlier([kind, ...values]: LogEntry, byUs: number): LogEntry {
+  const names = LOG_ENTRIES[kind].split(" ");
+  const shifted = values.map((value, i) =>
+    INSTANTS.has(names[i]) && value >= byUs ? value - byUs : value,
+  );
+  return [kind, ...shifted];
+}
 
 /** From the first arrival on: before it, replicas join at instants of the start. Without marks of who looked when. */
 function decisions(log: RunLog): readonly LogEntry[] {
@@ -117,12 +121,19 @@ interface ServedOptions {
   readonly crashes?: readonly Crash[];
 }
 
+interface Served {
+  readonly log: RunLog;
+  readonly summary: RunSummary;
+  /** Its requests come so much later than in a run that begins at instant 0. */
+  readonly beginUs: number;
+}
+
 /** A run of the gateway, and what it measured. */
 export async function servedRun(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   { replication = 0, crashes = [] }: ServedOptions = {},
-): Promise<{ readonly log: RunLog; readonly summary: RunSummary }> {
+): Promise<Served> {
   const seed = replicationSeed(document.run.seed, replication);
   const system = compileSystem(document, inputs);
   const calendar = new Calendar();
@@ -144,14 +155,21 @@ export async function servedRun(
   );
   while (calendar.nowUs() < START_US - 1000) calendar.step();
   const run = gateway.run;
+  const log = run.options.log as RunLog;
   const { workload } = document;
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
   const arrivals = arrivalSource(workload, seed, traceUs);
+  // Joins and the begin have instants of their own; a request of instant 0 comes after them.
+  const joins = log.entries.filter(([kind]) => kind === "join").length;
+  const isHeard = log.entries.some(([kind]) => kind === "begin");
+  const isAtOnce = arrivals.nextUs === 0;
+  const beginUs = isHeard || isAtOnce ? joins + (isAtOnce ? 2 : 1) : 0;
+  const zeroUs = START_US + beginUs;
   const draws = new RequestDraws(system, seed);
   for (const { replica, atUs, forUs } of crashes) {
     const worker = workers[workerOf[replica]];
-    calendar.set(START_US + atUs, () => worker.die());
-    calendar.set(START_US + atUs + forUs, () => worker.rise());
+    calendar.set(zeroUs + atUs, () => worker.die());
+    calendar.set(zeroUs + atUs + forUs, () => worker.rise());
   }
   let index = 0;
   const arrive = (): void => {
@@ -161,7 +179,7 @@ export async function servedRun(
     gateway.submit({
       ...{ pipeline: draws.pipeline(), payload: new Uint8Array(0), index: own, intendedUs: null },
       answer: ({ endedUs }) => {
-        arrivals.requestEnded(endedUs);
+        arrivals.requestEnded(endedUs - beginUs);
         if (arrivals.closed) follow();
       },
     });
@@ -170,12 +188,11 @@ export async function servedRun(
   const follow = (): void => {
     if (next !== undefined) calendar.cancel(next);
     const { nextUs } = arrivals;
-    next = Number.isFinite(nextUs) ? calendar.set(START_US + nextUs, arrive) : undefined;
+    next = Number.isFinite(nextUs) ? calendar.set(zeroUs + nextUs, arrive) : undefined;
   };
   follow();
   while (!(run.idle && !Number.isFinite(arrivals.nextUs)) && calendar.step()) await null;
-  const log = run.options.log as RunLog;
   const { summary } = gateway.report();
   await gateway.close();
-  return { log, summary };
+  return { log, summary, beginUs };
 }

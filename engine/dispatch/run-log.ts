@@ -73,14 +73,14 @@ const EVENTS = {
 /** Real runs add these for the record only; `served` comes before its batch's `finish`. */
 const NOTES = { served: "replica nowUs serviceUs hopUs" } as const;
 
-const KINDS = { ...COMMANDS, ...EVENTS, ...NOTES };
+export const LOG_ENTRIES = { ...COMMANDS, ...EVENTS, ...NOTES };
 
-export type LogKind = keyof typeof KINDS;
+export type LogKind = keyof typeof LOG_ENTRIES;
 export type LogEntry = readonly [LogKind, ...number[]];
 
 /** The place of an entry's instant among its values; 0: it has none. */
 const INSTANTS = new Map(
-  Object.entries(KINDS).map(([kind, names]) => [kind, names.split(" ").indexOf("nowUs") + 1]),
+  Object.entries(LOG_ENTRIES).map(([kind, names]) => [kind, names.split(" ").indexOf("nowUs") + 1]),
 );
 
 /** When an entry happened, µs; undefined where it does not say. */
@@ -134,9 +134,9 @@ function parseEntry(line: string, number: number): LogEntry {
 }
 
 function isEntry(value: unknown): value is LogEntry {
-  if (!Array.isArray(value) || !Object.hasOwn(KINDS, String(value[0]))) return false;
+  if (!Array.isArray(value) || !Object.hasOwn(LOG_ENTRIES, String(value[0]))) return false;
   const [kind, ...numbers] = value as [LogKind, ...unknown[]];
-  const names = KINDS[kind].split(" ");
+  const names = LOG_ENTRIES[kind].split(" ");
   const isList = names.at(-1) === "…";
   const least = isList ? names.length - 1 : names.length;
   const isLong = isList && numbers.length > least;
