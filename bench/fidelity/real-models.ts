@@ -88,8 +88,8 @@ function modelScenario({ name, seed, pipeline, load, wrong }: ModelCase) {
   };
 }
 
-/** Bounds on the rounds of calibration and on the blocks, s: a case takes six minutes at most. */
-const [CALIBRATION_S, BLOCKS_S] = [75, 240];
+/** Bounds on the rounds of calibration and on the blocks, s: models side by side see their second look, after ten blocks. */
+const [CALIBRATION_S, BLOCKS_S] = [75, 420];
 
 export async function validateModels(one: ModelCase, folder: string): Promise<Outcome> {
   const file = join(folder, "scenario.yaml");
