@@ -53,21 +53,27 @@ const LISTS = { usual: SCHEDULERS, other: OTHERS } as const;
 
 // Sequences that end in one iteration share its microsecond.
 test.each([
-  { writers: false, crashes: false, schedulers: "usual", least: 0.88 },
-  { writers: true, crashes: false, schedulers: "usual", least: 0.3 },
-  { writers: false, crashes: true, schedulers: "usual", least: 0.8 },
-  { writers: false, crashes: false, schedulers: "other", least: 0.7 },
-  { writers: false, crashes: true, schedulers: "other", least: 0.7 },
+  { writers: false, crashes: false, schedulers: "usual", retries: 0, least: 0.88 },
+  { writers: true, crashes: false, schedulers: "usual", retries: 0, least: 0.3 },
+  { writers: false, crashes: true, schedulers: "usual", retries: 0, least: 0.8 },
+  { writers: false, crashes: false, schedulers: "other", retries: 0, least: 0.7 },
+  { writers: false, crashes: true, schedulers: "other", retries: 0, least: 0.7 },
+  { writers: false, crashes: false, schedulers: "usual", retries: 2, least: 0.5 },
 ] as const)(
-  "over links that cost nothing it gets the simulator's decisions, event by event (language models: $writers, crashes: $crashes, $schedulers schedulers)",
-  async ({ writers, crashes, schedulers, least }) => {
+  "over links that cost nothing it gets the simulator's decisions, event by event (language models: $writers, crashes: $crashes, $schedulers schedulers, retries: $retries)",
+  async ({ writers, crashes, schedulers, retries, least }) => {
     const list = LISTS[schedulers];
     let [same, entries] = [0, 0];
     for (let i = 0; i < (IS_LONG ? 500 : 40); i++) {
       const scheduler = list[i % list.length];
       const stream = new RandomStream(`same/${i}`, "document");
       const document = documentOf(stream, scheduler, writers);
-      const workload = { ...document.workload, durationS: RUN_S } as typeof document.workload;
+      const client = { timeoutMs: 40, retries, backoffMs: 10, jitter: 0.5, cancels: i % 2 === 0 };
+      const workload = {
+        ...document.workload,
+        ...(retries > 0 && { client: { backoffFactor: 2, ...client } }),
+        durationS: RUN_S,
+      } as typeof document.workload;
       const run = { ...document.run, seed: i };
       const told = crashes ? crashesOf(document, stream) : [];
       const compared = await compareDecisions({ ...document, workload, run }, INPUTS, told);

@@ -3,6 +3,8 @@
  * the two drivers must get the same commands from the dispatcher, event by event. Crashes are told to both: the
  * gateway's workers die first, and the simulator is told when it lost them and when it had them again.
  */
+import { callerOf } from "../../cluster/load/client-calls.ts";
+import type { LoadTarget } from "../../cluster/load/specification.ts";
 import { runRequestSchema } from "../../cluster/run/specification.ts";
 import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
 import { instantOf, LOG_ENTRIES, type LogEntry, RunLog } from "../../engine/dispatch/run-log.ts";
@@ -63,7 +65,8 @@ export async function compareDecisions(
   if (at < 0 && others.length === entries) return { same: entries, entries, difference: null };
   const same = at < 0 ? entries : at;
   const [own = "its end", other = "its end"] = [texts[same], others[same]];
-  const because = isShared(expected, same) ? TIE : null;
+  const isTie = isShared(expected, same) || isTimeOut(expected[same], found[same]);
+  const because = isTie ? TIE : null;
   return { same, entries, difference: { simulated: own, served: other, because } };
 }
 
@@ -94,8 +97,14 @@ function isShared(log: readonly LogEntry[], at: number): boolean {
 }
 
 const WORLD: ReadonlySet<string> = new Set([
-  ...["arrive", "finish", "wake", "join", "lose", "solved"],
+  ...["arrive", "finish", "wake", "join", "lose", "solved", "cancel"],
 ]);
+
+/** Whether a client gave up at the very instant of the simulator's event. */
+function isTimeOut(simulated: LogEntry | undefined, served: LogEntry | undefined): boolean {
+  if (simulated === undefined || served?.[0] !== "cancel") return false;
+  return WORLD.has(simulated[0]) && instantOf(simulated) === instantOf(served);
+}
 
 const INSTANTS: ReadonlySet<string> = new Set(["nowUs", "arrivedUs", "atUs"]);
 
@@ -108,11 +117,15 @@ function earlier([kind, ...values]: LogEntry, byUs: number): LogEntry {
   return [kind, ...shifted];
 }
 
-/** From the first arrival on: before it, replicas join at instants of the start. Without marks of who looked when. */
+/**
+ * From the first arrival, as replicas join at instants of the start, to the last end of a request, as a client's
+ * time-outs keep the simulation's timers alive. Without marks of who looked when.
+ */
 function decisions(log: RunLog): readonly LogEntry[] {
   const first = log.entries.findIndex(([kind]) => kind === "arrive");
+  const last = log.entries.findLastIndex(([kind]) => kind === "end");
   return log.entries
-    .slice(Math.max(0, first))
+    .slice(Math.max(0, first), last + 1)
     .filter(([kind]) => kind !== "served" && kind !== "decide");
 }
 
@@ -150,8 +163,10 @@ export async function servedRun(
   const links = { clock, world, workers, workerOf };
   const gateway = virtualGateway({ document, inputs, seed, ...links, bounds: {} });
   const startAtMonotonicNs = START_US * 1000;
+  const { client } = document.workload;
+  const triedAgain = client !== undefined;
   calendar.set(START_US - 1000, () =>
-    gateway.reset(runRequestSchema.parse({ seed, log: true, startAtMonotonicNs })),
+    gateway.reset(runRequestSchema.parse({ seed, log: true, triedAgain, startAtMonotonicNs })),
   );
   while (calendar.nowUs() < START_US - 1000) calendar.step();
   const run = gateway.run;
@@ -171,17 +186,26 @@ export async function servedRun(
     calendar.set(zeroUs + atUs, () => worker.die());
     calendar.set(zeroUs + atUs + forUs, () => worker.rise());
   }
-  let index = 0;
+  const send: LoadTarget["send"] = ({ request: index, pipeline }, answer) => {
+    const caller = gateway.submit({
+      ...{ pipeline, payload: new Uint8Array(0), index, intendedUs: null },
+      answer: ({ outcome }) => answer({ outcome, status: outcome, error: null }),
+    });
+    return () => caller.cancel();
+  };
+  const call = callerOf(
+    { send },
+    { ...{ client, seed, timeScale: 1, clock }, onAttempt: () => undefined },
+  );
+  let [index, open] = [0, 0];
   const arrive = (): void => {
-    const own = index++;
     arrivals.advance();
     follow();
-    gateway.submit({
-      ...{ pipeline: draws.pipeline(), payload: new Uint8Array(0), index: own, intendedUs: null },
-      answer: ({ endedUs }) => {
-        arrivals.requestEnded(endedUs - beginUs);
-        if (arrivals.closed) follow();
-      },
+    open++;
+    call({ request: index++, pipeline: draws.pipeline(), intendedUs: 0 }, () => {
+      open--;
+      arrivals.requestEnded(clock.nowUs() - zeroUs);
+      if (arrivals.closed) follow();
     });
   };
   let next: number | undefined;
@@ -191,7 +215,7 @@ export async function servedRun(
     next = Number.isFinite(nextUs) ? calendar.set(zeroUs + nextUs, arrive) : undefined;
   };
   follow();
-  while (!(run.idle && !Number.isFinite(arrivals.nextUs)) && calendar.step()) await null;
+  while ((open > 0 || !run.idle || Number.isFinite(arrivals.nextUs)) && calendar.step()) await null;
   const { summary } = gateway.report();
   await gateway.close();
   return { log, summary, beginUs };

@@ -6,18 +6,17 @@
 
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
-import { type ArrivalSource, RetryPolicy } from "../../engine/arrivals/sources.ts";
+import type { ArrivalSource } from "../../engine/arrivals/sources.ts";
 import { Fault } from "../../engine/basics/fault.ts";
 import { OUTCOMES } from "../../engine/dispatch/driver.ts";
 import { WeightedChoice } from "../../engine/requests/draws.ts";
-import type { ClientDocument } from "../../scenario/schema/workload.ts";
-import { monotonicUs, type PreciseTimer } from "../time/clock.ts";
+import { machineClock, monotonicUs, type PreciseTimer } from "../time/clock.ts";
+import { type Caller, callerOf } from "./client-calls.ts";
 import {
   inDigits,
   LOAD_BOUNDS,
   type LoadAnswer,
   type LoadBounds,
-  type LoadCall,
   type LoadResult,
   type LoadSpecification,
   type LoadTarget,
@@ -78,7 +77,8 @@ export class LoadGenerator {
       this.#statuses.set(status, (this.#statuses.get(status) ?? 0) + 1);
     };
     const { client } = workload;
-    this.#call = callerOf(target, { client, seed, timeScale, timer, onAttempt });
+    const clock = machineClock(timer);
+    this.#call = callerOf(target, { client, seed, timeScale, clock, onAttempt });
   }
 
   get sent(): number {
@@ -284,64 +284,4 @@ export async function warmUp(
       gainedAt = performance.now();
     }
   }
-}
-
-/** Called with the last attempt's answer. */
-type CallEnded = (last: LoadAnswer, attempts: number) => void;
-
-type Caller = (call: LoadCall, ended: CallEnded) => void;
-
-const LONGEST_MS = 2 ** 31 - 1;
-
-interface CallerOptions {
-  readonly client: ClientDocument | undefined;
-  readonly seed: string;
-  readonly timeScale: number;
-  readonly timer: PreciseTimer;
-  readonly onAttempt: (answer: LoadAnswer) => void;
-}
-
-function callerOf(
-  target: LoadTarget,
-  { client, seed, timeScale, timer, onAttempt }: CallerOptions,
-): Caller {
-  if (client === undefined) {
-    return (call, ended) => {
-      target.send(call, (answer) => {
-        onAttempt(answer);
-        ended(answer, 1);
-      });
-    };
-  }
-  const policy = new RetryPolicy(client, seed);
-  const { timeoutMs, cancels } = client;
-  const timedOut: LoadAnswer = {
-    outcome: "cancelled",
-    status: "no answer in time",
-    error: `no answer within ${timeoutMs} ms`,
-  };
-
-  function attempt(call: LoadCall, retry: number, draws: Float64Array, ended: CallEnded): void {
-    let open = true;
-    const settle = (answer: LoadAnswer): void => {
-      if (!open) return;
-      open = false;
-      clearTimeout(timeout);
-      onAttempt(answer);
-      const pauseUs = answer.outcome === "completed" ? null : policy.pauseUs(retry, draws);
-      if (pauseUs === null) ended(answer, retry + 1);
-      else {
-        const atUs = monotonicUs() + pauseUs * timeScale;
-        timer.set(atUs, () => attempt(call, retry + 1, draws, ended));
-      }
-    };
-    const expire = (): void => {
-      settle(timedOut);
-      if (cancels) giveUp();
-    };
-    const timeout = setTimeout(expire, Math.min(timeoutMs * timeScale, LONGEST_MS));
-    const giveUp = target.send(call, settle);
-  }
-
-  return (call, ended) => attempt(call, 0, policy.arrived(), ended);
 }
