@@ -64,7 +64,9 @@ test.each([
   async ({ writers, crashes, schedulers, retries, least }) => {
     const list = LISTS[schedulers];
     let [same, entries] = [0, 0];
-    for (let i = 0; i < (IS_LONG ? 500 : 40); i++) {
+    // Runs with retries have twice to three times the decisions.
+    const documents = (IS_LONG ? 500 : 40) / (1 + retries);
+    for (let i = 0; i < documents; i++) {
       const scheduler = list[i % list.length];
       const stream = new RandomStream(`same/${i}`, "document");
       const document = documentOf(stream, scheduler, writers);
