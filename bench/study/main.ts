@@ -3,18 +3,14 @@
  *
  * A run that is stopped goes on where it was: each scenario's folder keeps its finished configurations.
  */
-import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { stringify } from "yaml";
 import yargs from "yargs";
-import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
 import { CASE_FILES, CASES, caseName, type OwnCase } from "./cases.ts";
-import { CLAIMS, claimDocument, figuresOf, type Sections } from "./claim.ts";
+import { CLAIMS, claimDocument, figuresOf } from "./claim.ts";
 import { engineSection, engineTable } from "./engine-page.ts";
 import {
   capacityPerS,
@@ -38,12 +34,12 @@ import {
 } from "./field.ts";
 import { OWN_CASES, ownRuns, ownSection, withTrials } from "./own-models.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
+import { inLanes, playScenario } from "./play.ts";
 
 /** Of `--only`. */
 const LANGUAGE_MODELS = "language-models";
 const OWN_MODELS = "own-models";
 const SHIPPED = fileURLToPath(new URL("../../schedulers/which-scheduler.json", import.meta.url));
-const TANDEM = join(import.meta.dirname, "..", "..", "cli", "tandem.js");
 
 const { out, threads, quick, only, page, table } = await yargs(process.argv.slice(2))
   .scriptName("npm run study:schedulers --")
@@ -54,7 +50,7 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
       default: join("out", "study"),
       describe: "folder of results; a stopped study goes on there",
     },
-    threads: { type: "number", default: Math.min(8, cpus().length), describe: "of simulation" },
+    threads: { type: "number", default: Math.min(8, cpus().length), describe: "commands at once" },
     quick: {
       type: "boolean",
       default: false,
@@ -76,7 +72,7 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
       describe: "file of the decision table (JSON); default: which-scheduler.json there",
     },
   })
-  .example("$0", "about an hour on two cores")
+  .example("$0", "some 20 minutes on two free cores")
   .example("$0 --only drf mesos", "two claims")
   .example(
     "$0 --page docs/scheduler-study.md --table schedulers/which-scheduler.json",
@@ -95,14 +91,13 @@ const say = (text: string): void => {
   process.stderr.write(`study: ${text} (${seconds} s)\n`);
 };
 
-const claims: ClaimFindings[] = [];
 const chosen = CLAIMS.filter(({ name }, i) => only?.includes(name) ?? (!quick || i === 0));
-for (const claim of chosen) {
+const claims = await inLanes(chosen, threads, async (claim): Promise<ClaimFindings> => {
   const document = claimDocument(claim, quick ? 2 : CLAIM_REPLICATIONS);
-  const found = await runScenario(join(out, "claims", claim.name), document, threads);
-  claims.push({ claim, figures: figuresOf(claim, found) });
+  const found = await playScenario(join(out, "claims", claim.name), document);
   say(`claim ${claim.name}`);
-}
+  return { claim, figures: figuresOf(claim, found) };
+});
 
 if (only === undefined) await compareAll();
 else {
@@ -126,16 +121,14 @@ async function compareEngines(): Promise<readonly CaseResult<EngineCase>[]> {
   const folder = join(out, "engines");
   mkdirSync(folder, { recursive: true });
   for (const [name, text] of Object.entries(ENGINE_FILES)) writeFileSync(join(folder, name), text);
-  const results: CaseResult<EngineCase>[] = [];
-  for (const one of quick ? ENGINE_CASES.slice(0, 1) : ENGINE_CASES) {
+  return inLanes(quick ? ENGINE_CASES.slice(0, 1) : ENGINE_CASES, threads, async (one) => {
     const name = engineCaseName(one);
-    const [full] = await runScenario(join(folder, `full-${name}`), saturation(one), threads);
+    const [full] = await playScenario(join(folder, `full-${name}`), saturation(one));
     const runs = engineRuns(one, capacityPerS(full));
-    const found = await runScenario(join(folder, name), runs.document, threads);
-    results.push(judgeCase(one, runs, found));
+    const found = await playScenario(join(folder, name), runs.document);
     say(`case ${name}`);
-  }
-  return results;
+    return judgeCase(one, runs, found);
+  });
 }
 
 /** Models of ours, by the rows of the decision table. */
@@ -143,14 +136,12 @@ async function compareOwn(
   rows: readonly Decision<Case>[],
 ): Promise<readonly CaseResult<OwnCase>[]> {
   writeCaseFiles();
-  const results: CaseResult<OwnCase>[] = [];
-  for (const one of quick ? OWN_CASES.slice(0, 1) : OWN_CASES) {
+  return inLanes(quick ? OWN_CASES.slice(0, 1) : OWN_CASES, threads, async (one) => {
     const runs = ownRuns(one, effort, rows);
-    const found = await runScenario(join(out, "field", caseName(one)), runs.document, threads);
-    results.push(judgeCase(one, runs, found));
+    const found = await playScenario(join(out, "field", caseName(one)), runs.document);
     say(`case ${caseName(one)}`);
-  }
-  return results;
+    return judgeCase(one, runs, found);
+  });
 }
 
 /** The rows of the table, or of the shipped one. */
@@ -177,26 +168,17 @@ function writeCaseFiles(): void {
 async function compareAll(): Promise<void> {
   const field = join(out, "field");
   writeCaseFiles();
-  const results: CaseResult[] = [];
-  for (const one of cases) {
+  const results = await inLanes(cases, threads, async (one): Promise<CaseResult> => {
     const search = searchRuns(one, effort);
-    const tried = await runScenario(
-      join(field, `search-${caseName(one)}`),
-      search.document,
-      threads,
-    );
+    const tried = await playScenario(join(field, `search-${caseName(one)}`), search.document);
     const runs = fieldRuns(one, effort, bestSettings(search, tried));
-    const found = await runScenario(join(field, caseName(one)), runs.document, threads);
+    const found = await playScenario(join(field, caseName(one)), runs.document);
     const judged = judgeCase(one, runs, found);
     const without = ablationRuns(one, effort);
-    const lost = await runScenario(
-      join(field, `without-${caseName(one)}`),
-      without.document,
-      threads,
-    );
-    results.push({ of: one, members: [...judged.members, ...measured(without, lost)] });
+    const lost = await playScenario(join(field, `without-${caseName(one)}`), without.document);
     say(`case ${caseName(one)}`);
-  }
+    return { of: one, members: [...judged.members, ...measured(without, lost)] };
+  });
 
   const processors = cpus();
   const machine = `${processors.length} × ${processors[0]?.model.trim() ?? "?"}, load ${loadavg()
@@ -214,31 +196,4 @@ async function compareAll(): Promise<void> {
     `${JSON.stringify([...rows, ...decisions(engines)], null, 2)}\n`,
   );
   say(`${file} is written`);
-}
-
-/**
- * Writes `<folder>/scenario.yaml` and simulates it into the folder: what its store has is kept. Rejects
- * when the command fails. The configurations are in the order of the sweep.
- */
-async function runScenario(
-  folder: string,
-  document: Sections,
-  threads: number,
-): Promise<readonly ConfigurationResult[]> {
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, "scenario.yaml");
-  writeFileSync(file, stringify(document, { aliasDuplicateObjects: false }));
-  await tandem(["simulate", file, "--out", folder, "--workers", `${threads}`, "--yes"]);
-  const results = readFileSync(join(folder, "results.json"), "utf8");
-  return (JSON.parse(results) as ResultsDocument).configurations;
-}
-
-/** Rejects with the last lines of the command's errors. */
-async function tandem(args: readonly string[]): Promise<void> {
-  try {
-    await promisify(execFile)(process.execPath, [TANDEM, ...args], { maxBuffer: 2 ** 28 });
-  } catch (error) {
-    const { code, stderr } = error as { readonly code: number; readonly stderr: string };
-    throw new Error(`tandem ${args.join(" ")} ended with ${code}\n${stderr.slice(-2000)}`);
-  }
 }
