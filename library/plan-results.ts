@@ -225,7 +225,8 @@ function untoldText({
 function gapText(entry: PlanEntry): string {
   const { best, lowerBound, unit, allCheaperTried, notSearched, stopped } = entry;
   const isCut = stopped || notSearched.includes("budget");
-  const ends = isCut ? "the search ended early (a larger `--budget` goes on): " : "";
+  const why = stopped ? "early" : "as it hardly found anything cheaper";
+  const ends = isCut ? `the search ended ${why} (a larger \`--budget\` goes on): ` : "";
   const tried = allCheaperTried ? "all that is cheaper was tried or ruled out" : "";
   if (allCheaperTried && (lowerBound === 0 || best === null || lowerBound >= best.cost))
     return `${ends}${tried}`;

@@ -202,7 +202,7 @@ run: { seed: 1, replications: 5 }
 );
 
 test("goes down from an incumbent by whole machines and without slow replicas, from batches of its own", () => {
-  // By one replica after the other, and from fifo's cluster with batches, it is 14.4.
+  // By one replica after the other, and from fifo's cluster with batches, it is 14.4; where 40% of the budget ends it, 12.3.
   const text = `
 name: speech
 pipelines:
@@ -227,11 +227,11 @@ workload: { arrivals: poisson, ratePerS: 25, durationS: 60, warmupS: 10 }
 run: { seed: 4, replications: 5 }
 `;
   let looks = 0;
-  const pace = { spent: () => looks / 2000, isOver: () => looks++ >= 2000 };
+  const pace = { spent: () => looks / 1000, isOver: () => looks++ >= 1000 };
   const options = { pace, mostReplicas: 64, schedulers: ["fifo"] };
   const [{ best, state, notSearched }] = plansOf(text, options);
   expect(state).toBe("confirmed");
-  expect(best?.cost).toBeLessThanOrEqual(12.3);
+  expect(best?.cost).toBeLessThanOrEqual(11.85);
   expect(notSearched).toEqual(["budget"]);
 });
 

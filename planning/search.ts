@@ -28,6 +28,10 @@ const LARGE = 200_000;
 /** Shares of the budget after which a large space is looked at no more: for the first scheduler, and for others. */
 const FOR_FIRST = 0.25;
 const FOR_OTHERS = 0.4;
+/** Then for all again, until so large a share found nothing cheaper. */
+const IDLE = 0.1;
+const ROUND = 0.2;
+const MOST = 0.8;
 /** Confirmations that may fail on one price; in a large space in all, before each adds more replicas than the last. */
 const MOST_REFUSALS = 3;
 const LEAP = 1.5;
@@ -62,6 +66,9 @@ export class Descents {
   /** Schedulers that treated every request of a pilot as a simpler one did on that cluster. */
   readonly #alike: { key: string; simpler: Alternative; alternative: Alternative }[] = [];
 
+  /** Share of the budget that was spent when a confirmed plan was found cheaper the last time. */
+  #foundAt = Number.NEGATIVE_INFINITY;
+
   constructor(problem: Problem) {
     this.#problem = problem;
     this.#isLarge = isLarge(problem);
@@ -78,10 +85,13 @@ export class Descents {
     // Larger batches may make much fewer machines do, which other orders hardly do.
     const order = [first, ...others.sort((a, b) => a.bound - b.bound)];
     const groups = this.#isLarge ? order.map((one) => [one]) : [this.#descents];
-    for (const [i, group] of groups.entries()) {
-      const share = (FOR_OTHERS - laboratory.spent) / (groups.length - i);
-      const until = laboratory.spent + Math.max(0, share);
-      yield* this.#settle(group, !this.#isLarge ? 1 : i === 0 ? FOR_FIRST : until);
+    let before = Number.POSITIVE_INFINITY;
+    yield* this.#round(groups, FOR_OTHERS);
+    // Neighbours of what was found last are worth a look by all schedulers.
+    while (this.#isLarge && this.#limit < before && this.#foundAt > laboratory.spent - IDLE) {
+      before = this.#limit;
+      if (laboratory.spent < MOST)
+        yield* this.#round(groups, Math.min(MOST, laboratory.spent + ROUND));
     }
     const open = groups.find((group) => group.some(({ bound }) => Number.isFinite(bound)));
     if (this.#limit === Number.POSITIVE_INFINITY && open) yield* this.#settle(open, 1);
@@ -99,6 +109,19 @@ export class Descents {
     const own = this.#alike.filter(({ key }) => key === clusterOf(best));
     const alike = own.filter(({ simpler }) => simpler === best.contender.alternative);
     return { runnersUp, alike: alike.map(({ alternative }) => alternative), isComplete };
+  }
+
+  /** All schedulers, one after the other in a large space, each with an equal part of the budget until a share of it. */
+  *#round(groups: readonly (readonly Descent[])[], most: number): Generator<undefined, void> {
+    const { laboratory } = this.#problem;
+    for (const [i, group] of groups.entries()) {
+      const before = this.#limit;
+      const share = (most - laboratory.spent) / (groups.length - i);
+      const until = laboratory.spent + Math.max(0, share);
+      const isFirst = i === 0 && before === Infinity;
+      yield* this.#settle(group, !this.#isLarge ? 1 : isFirst ? FOR_FIRST : until);
+      if (before < Infinity && this.#limit < before) this.#foundAt = laboratory.spent;
+    }
   }
 
   /** Cost of the confirmed plan. */
