@@ -68,6 +68,8 @@ export class AccuracyScaler implements Controller {
   /** By task of the program. */
   readonly #groups: readonly (readonly Option[])[];
   readonly #pipelines: Program["pipelines"];
+  /** Replicas of all pools that it scales. */
+  readonly #members: readonly number[];
   /** By device slot that hosts a replica: its kind. */
   readonly #kindOf: ReadonlyMap<number, string>;
   readonly #devices: number;
@@ -93,7 +95,8 @@ export class AccuracyScaler implements Controller {
       ).values(),
     ].filter((variants) => variants.some((pool) => system.pools[pool].count > 0));
     this.scales = groups.flat();
-    this.#kindOf = kindsOfSlots(system, this.#members());
+    this.#members = this.scales.flatMap((pool) => membersOf(system.pools[pool]));
+    this.#kindOf = kindsOfSlots(system, this.#members);
     this.#groups = groups.map((variants) => optionsOf(system, this.#kindOf, variants, budgets));
     this.#pipelines = system.pipelines.map((pipeline) => {
       const ratios = visitRatios(pipeline);
@@ -218,7 +221,7 @@ export class AccuracyScaler implements Controller {
   /** A replica comes on once its slot is free of others. */
   #reconcile(view: ClusterView, act: Controls): void {
     const { replicas } = this.#system;
-    const members = this.#members();
+    const members = this.#members;
     for (const replica of members) {
       const isOn = view.standing(replica) === "ordered";
       if (isOn && !this.#wanted.has(replica)) act.release(replica);
@@ -232,10 +235,6 @@ export class AccuracyScaler implements Controller {
       if (view.standing(replica) !== "off" || isUsed(replicas[replica].slot)) continue;
       act.order(replica);
     }
-  }
-
-  #members(): readonly number[] {
-    return this.scales.flatMap((pool) => membersOf(this.#system.pools[pool]));
   }
 }
 
