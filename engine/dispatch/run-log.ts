@@ -66,7 +66,7 @@ const EVENTS = {
   miss: "replica nowUs",
   residency: "slot model state nowUs",
   feed: "request pool lossMillionths nowUs",
-  /** Without a number: the solver has failed. */
+  /** Without a number: the solver has failed. A plan of accuracy scaling ends with its gap in 0.0001 where that is above 1. */
   solved: "controller nowUs …",
 } as const;
 

@@ -7,6 +7,7 @@ import { leastBy } from "../../rules/textbook.ts";
 import {
   type Counts,
   fewestDevices,
+  GAP,
   mostAccurate,
   type Option,
   type Program,
@@ -21,7 +22,10 @@ export interface PlanProblem {
   readonly mostNodes: number;
 }
 
-/** Replicas by task and option, in one row; empty where the bound on nodes ran out before any plan was found. */
+/**
+ * Replicas by task and option, in one row; empty where the bound on nodes ran out before any plan was found. Where it ran
+ * out later, the gap in units of `GAP` is behind them: so the run's log says how much more accurate a plan may be.
+ */
 export function planFor({ program: whole, saves, mostNodes }: PlanProblem): readonly number[] {
   const frugal = saves ? fewestDevices(whole, mostNodes) : null;
   if (frugal !== null) return frugal.flat();
@@ -37,7 +41,9 @@ export function planFor({ program: whole, saves, mostNodes }: PlanProblem): read
     program = { ...whole, tasks };
     solution = mostAccurate(program, mostNodes);
   }
-  return solution.kind === "found" ? withSurplus(program, solution.counts).flat() : [];
+  if (solution.kind !== "found") return [];
+  const counts = withSurplus(program, solution.counts).flat();
+  return solution.gap > GAP ? [...counts, Math.ceil(solution.gap / GAP)] : counts;
 }
 
 /** Devices that the plan leaves go to the most accurate variants of the tasks with least to spare. */

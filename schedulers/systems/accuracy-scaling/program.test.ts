@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import "../../../checks/support/solver.test-support.ts";
 import { cases } from "../../../checks/support/test-form.test-support.ts";
+import { planFor } from "./plan.ts";
 import {
   accuracyOf,
   type Counts,
@@ -327,8 +328,12 @@ describe("at full size", () => {
     if (found.kind !== "found") throw new Error(found.kind);
     const { counts, gap } = found;
     // The bound: no plan exceeds the program without whole numbers.
-    expect(gap).toBeGreaterThan(0);
+    expect(gap).toBeGreaterThan(GAP);
     expect(accuracyOf(program, counts)).toBeGreaterThan(0.46);
+    // The answer that the log keeps ends with it.
+    const answer = planFor({ program, saves: false, mostNodes: 100 });
+    expect(answer).toHaveLength(counts.flat().length + 1);
+    expect(answer[answer.length - 1]).toBe(Math.ceil(gap / GAP));
   });
 });
 

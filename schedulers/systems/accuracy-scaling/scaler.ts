@@ -139,7 +139,7 @@ export class AccuracyScaler implements Controller {
     const left = [...solution];
     const plan = groups.map((options) => left.splice(0, options.length));
     // Without a plan within the bound, which is not to be taken for infeasible, the one at hand goes on.
-    if (solution.length === groups.flat().length) this.#plan = plan;
+    if (solution.length >= groups.flat().length) this.#plan = plan;
     else if (this.#plan.length === 0) this.#plan = groups.map(fastestAlone);
     this.#choose();
     this.#reconcile(view, act);
