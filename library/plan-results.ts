@@ -225,7 +225,7 @@ function untoldText({
 function gapText(entry: PlanEntry): string {
   const { best, lowerBound, unit, allCheaperTried, notSearched, stopped } = entry;
   const isCut = stopped || notSearched.includes("budget");
-  const why = stopped ? "early" : "as it hardly found anything cheaper";
+  const why = stopped ? "early" : "as it hardly found anything cheaper, or with little time left";
   const ends = isCut ? `the search ended ${why} (a larger \`--budget\` goes on): ` : "";
   const tried = allCheaperTried ? "all that is cheaper was tried or ruled out" : "";
   if (allCheaperTried && (lowerBound === 0 || best === null || lowerBound >= best.cost))

@@ -48,6 +48,9 @@ test("all slow replicas of a task go at once where one alone saves no machine", 
 test("as many replicas go as save a machine, and no task is left without", () => {
   const all = found(0, [8, 0], [0, 1]);
   expect(new Set(all.map(String))).toEqual(new Set(["6,0,0,1"]));
+  // A machine less takes them of both tasks; each task alone gives as many.
+  const shared = found(0, [9, 0], [3, 0]).map(String);
+  expect(shared).toEqual(expect.arrayContaining(["7,0,3,0", "9,0,1,0"]));
 });
 
 test("a part of many replicas goes at once", () => {

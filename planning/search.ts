@@ -28,9 +28,9 @@ const LARGE = 200_000;
 /** Shares of the budget after which a large space is looked at no more: for the first scheduler, and for others. */
 const FOR_FIRST = 0.25;
 const FOR_OTHERS = 0.4;
-/** Then for all again, until so large a share found nothing cheaper. */
-const IDLE = 0.1;
+/** Then all go on in rounds of this share, until so large a share found nothing cheaper, at most to the last. */
 const ROUND = 0.2;
+const IDLE = 0.1;
 const MOST = 0.8;
 /** Confirmations that may fail on one price; in a large space in all, before each adds more replicas than the last. */
 const MOST_REFUSALS = 3;
