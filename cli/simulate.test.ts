@@ -51,6 +51,20 @@ test("a sweep says of each configuration whether it meets the SLO, and names tie
   );
 });
 
+test("plans that stopped at their bound on nodes are noted, others not", async () => {
+  const proteus = (mostNodes: number): string =>
+    `{ preset: proteus, controller: { policy: proteus, epochS: 5, mostNodes: ${mostNodes} } }`;
+  const scenario = fileURLToPath(
+    new URL("../scenarios/accuracy-on-a-cluster.yaml", import.meta.url),
+  );
+  const set = [`sweep={ scheduler: [${proteus(1)}, ${proteus(200)}] }`];
+  const { configurations } = await sweep({ scenario, set, replications: 2 });
+  expect(configurations.map(({ notes = [] }) => notes.filter((one) => /plans/.test(one)))).toEqual([
+    [expect.stringMatching(/^accuracy scaling: (\d+) of \1 plans stopped at their bound, \1 of/)],
+    [],
+  ]);
+});
+
 test("another margin ranks finished results anew, runs nothing again, and is in the command", async () => {
   const before = await sweep();
   const after = await sweep({ margin: "99%" });

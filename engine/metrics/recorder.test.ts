@@ -166,6 +166,18 @@ describe("an aggregate", () => {
     expect(aggregate([short, none]).metrics.latencyMeanMs).toBeUndefined();
   });
 
+  test("says of its plans how many stopped at their bound, and what they may lack", () => {
+    const notes = (...runs: (number | null)[][]): readonly string[] =>
+      aggregate(runs.map((planGaps) => ({ ...short, planGaps }))).notes;
+    expect(notes([0, 0], [0.018, 0.0004, 0, 0])).toEqual([
+      "accuracy scaling: 2 of 6 plans stopped at their bound, worst gap 1.80 points of accuracy",
+    ]);
+    expect(notes([null, 0])).toEqual([
+      "accuracy scaling: 1 of 2 plans stopped at their bound, 1 of these before any plan was found",
+    ]);
+    expect([notes([0, 0]), aggregate([short]).notes]).toEqual([[], []]);
+  });
+
   test("has a digest that depends on every run and on their order", () => {
     const digests = [[short, long], [long, short], [short]].map((runs) => aggregate(runs).digest);
     expect(new Set(digests).size).toBe(3);

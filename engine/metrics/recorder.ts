@@ -66,6 +66,8 @@ export class RunRecorder {
   declare private readonly maxBars: number;
   /** Set when the cluster changes while the run goes on. */
   replicas: ReplicaMeter | null = null;
+  /** By plan of accuracy scaling: the accuracy that it may lack, as its search ended early; null: it found none. */
+  readonly planGaps: (number | null)[] = [];
   /** Requests that had not ended when the run did: of all, and of those that count. */
   unfinished = 0;
   unfinishedInWindow = 0;

@@ -23,6 +23,8 @@ export interface RunSummary {
   /** Latency at `CURVE_SHARES`, ms; empty unless asked for. */
   readonly curveMs: readonly number[];
   readonly notes: readonly string[];
+  /** As the recorder's; left out without plans. */
+  readonly planGaps?: readonly (number | null)[];
   /** Null when the window is too short. */
   readonly growth: Growth | null;
   /** Set where a configuration has one run only. */
@@ -55,6 +57,7 @@ export function summarize(recorder: RunRecorder, options: { curve: boolean }): R
     digest: recorder.digest(),
     curveMs: options.curve ? curveOf(latencies) : [],
     notes: latencies.exact ? [] : [histogramNote(latencies)],
+    ...(recorder.planGaps.length > 0 ? { planGaps: recorder.planGaps } : {}),
     growth: growthIn(recorder),
     ...(alone ? { intervals: oneRunIntervals(latencySink, inSystemSeries.means(), metrics) } : {}),
   };
@@ -230,8 +233,26 @@ export function aggregate(summaries: readonly RunSummary[]) {
     ...(Object.keys(pipelines).length > 0 ? { pipelines } : {}),
     digest: shortDigest(summaries.map((summary) => summary.digest)),
     ...(curves.length > 0 ? { latencyCurve: meanCurve(curves) } : {}),
-    notes: [...new Set(summaries.flatMap((summary) => summary.notes)), ...(intervals?.notes ?? [])],
+    notes: [
+      ...new Set(summaries.flatMap((summary) => summary.notes)),
+      ...planNotes(summaries.flatMap(({ planGaps = [] }) => planGaps)),
+      ...(intervals?.notes ?? []),
+    ],
   };
+}
+
+/** None where every plan is the best, within its solver's tolerance. */
+function planNotes(gaps: readonly (number | null)[]): readonly string[] {
+  const stopped = gaps.filter((gap) => gap !== 0);
+  if (stopped.length === 0) return [];
+  const none = stopped.filter((gap) => gap === null).length;
+  const worst = Math.max(...stopped.map((gap) => gap ?? 0));
+  const parts = [
+    `accuracy scaling: ${stopped.length} of ${gaps.length} plans stopped at their bound`,
+    ...(none > 0 ? [`${none} of these before any plan was found`] : []),
+    ...(worst > 0 ? [`worst gap ${(100 * worst).toFixed(2)} points of accuracy`] : []),
+  ];
+  return [parts.join(", ")];
 }
 
 type Figures = Readonly<Record<string, number>>;

@@ -13,7 +13,11 @@ import type { Iterating } from "../../engine/stations/iterations.ts";
 import type { ModelMemory } from "../../engine/stations/model-memory.ts";
 import type { FaultCause, FaultSystem } from "../../engine/system/faults.ts";
 import type { System } from "../../engine/system/system.ts";
-import { type PlanProblem, planFor } from "../../schedulers/systems/accuracy-scaling/plan.ts";
+import {
+  gapOf,
+  type PlanProblem,
+  planFor,
+} from "../../schedulers/systems/accuracy-scaling/plan.ts";
 import {
   DirectEntrance,
   DirectExecutor,
@@ -99,7 +103,7 @@ class UnsteadyExecutor implements Executor {
     );
     this.#fleet = fleet;
     const scaling = scalingDriver(dispatcher.system, fleet, meter, seed);
-    const solver = problemSolver(dispatcher);
+    const solver = problemSolver(dispatcher, recorder.planGaps);
     this.cluster = {
       order: scaling.order,
       release: scaling.release,
@@ -172,7 +176,7 @@ function memoryReports(dispatcher: Dispatcher, memory: ModelMemory): Disturbance
 }
 
 /** Solves problems of controllers within their instants, which it takes for the time that a solver needs. */
-function problemSolver(dispatcher: Dispatcher) {
+function problemSolver(dispatcher: Dispatcher, gaps: (number | null)[]) {
   const asked = new Map<number, { readonly problem: PlanProblem; readonly atUs: number }>();
   let nextUs = Number.POSITIVE_INFINITY;
   const look = (): void => {
@@ -184,7 +188,9 @@ function problemSolver(dispatcher: Dispatcher) {
       for (const [controller, { problem, atUs }] of asked) {
         if (atUs > nowUs) continue;
         asked.delete(controller);
-        dispatcher.solved(controller, planFor(problem), nowUs);
+        const solution = planFor(problem);
+        gaps.push(gapOf(problem, solution));
+        dispatcher.solved(controller, solution, nowUs);
       }
       look();
     },

@@ -46,6 +46,13 @@ export function planFor({ program: whole, saves, mostNodes }: PlanProblem): read
   return solution.gap > GAP ? [...counts, Math.ceil(solution.gap / GAP)] : counts;
 }
 
+/** The mean accuracy that a solution of `planFor` may lack; null: it has no plan. */
+export function gapOf({ program }: PlanProblem, solution: readonly number[]): number | null {
+  if (solution.length === 0) return null;
+  const [units = 0] = solution.slice(sumOf(program.tasks.map(({ options }) => options.length)));
+  return units * GAP;
+}
+
 /** Devices that the plan leaves go to the most accurate variants of the tasks with least to spare. */
 function withSurplus({ tasks, devices, kinds, room }: Program, counts: Counts): Counts {
   const rows = counts.map((row) => [...row]);

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import "../../../checks/support/solver.test-support.ts";
 import { cases } from "../../../checks/support/test-form.test-support.ts";
-import { planFor } from "./plan.ts";
+import { gapOf, planFor } from "./plan.ts";
 import {
   accuracyOf,
   type Counts,
@@ -331,9 +331,13 @@ describe("at full size", () => {
     expect(gap).toBeGreaterThan(GAP);
     expect(accuracyOf(program, counts)).toBeGreaterThan(0.46);
     // The answer that the log keeps ends with it.
-    const answer = planFor({ program, saves: false, mostNodes: 100 });
+    const problem = { program, saves: false, mostNodes: 100 };
+    const answer = planFor(problem);
     expect(answer).toHaveLength(counts.flat().length + 1);
     expect(answer[answer.length - 1]).toBe(Math.ceil(gap / GAP));
+    expect(gapOf(problem, answer)).toBeCloseTo(gap, 3);
+    expect(gapOf(problem, answer.slice(0, -1))).toBe(0);
+    expect(gapOf(problem, [])).toBeNull();
   });
 });
 
