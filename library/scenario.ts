@@ -16,7 +16,7 @@ import { checkInventory, readInventory } from "../scenario/inventory/read-invent
 import { parseScenario } from "../scenario/parse.ts";
 import { type LoadedScenario, type ReadFile, resolvePath } from "../scenario/reading/files.ts";
 import { invalidInput } from "../scenario/reading/issues.ts";
-import { csvCell } from "../scenario/reading/trace.ts";
+import { csvCell, isTable } from "../scenario/reading/trace.ts";
 import type { BackendName } from "../scenario/schema/run.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../scenario/schema/scenario.ts";
 import { checkFit, checkScheduler } from "../schedulers/check-scheduler.ts";
@@ -183,7 +183,7 @@ async function readingTwice<T>(
   const wanted = new Map<string, readonly string[]>();
   const schedulers: Record<string, string> = {};
   const read: ReadFile = (path, columns = []) => {
-    if (!isParquet(path)) {
+    if (!isTable(path)) {
       const text = program !== null && path.endsWith(program.file) ? program.text : open(path);
       if (/\.m?js$/.test(path)) schedulers[path] = text;
       return text;
@@ -248,10 +248,6 @@ export function inventoryFor(file: string, documents: readonly ScenarioDocument[
 
 /** One more than a trace may have, so that the reader of the text refuses a longer one. */
 const MAX_ROWS = 5_000_000;
-
-function isParquet(path: string): boolean {
-  return path.toLowerCase().endsWith(".parquet");
-}
 
 /**
  * The columns asked for, under a header line; where one is missing, the header line of all columns alone.

@@ -20,6 +20,7 @@ import { join } from "node:path";
 import { assert } from "../engine/basics/fault.ts";
 import type { RunSummary } from "../engine/metrics/summary.ts";
 import type { ConfigurationResult } from "../results/documents.ts";
+import { parsedJson } from "../scenario/reading/files.ts";
 import type { ParameterColumn } from "../scenario/sweep/parameter-columns.ts";
 import { makeFolder, writeAll, writeAtomically } from "./atomic-file.ts";
 import { parquetFile, SUMMARY_TABLES } from "./parquet.ts";
@@ -251,18 +252,10 @@ function survey(path: string): Found {
   let key: StoreKey | undefined;
   let lines = -1;
   for (const { text } of linesIn(descriptor)) {
-    if (lines++ < 0) key = parseKey(text);
+    if (lines++ < 0) key = parsedJson(text) as StoreKey | undefined;
   }
   closeSync(descriptor);
   return { key, lines: Math.max(0, lines) };
-}
-
-function parseKey(text: string): StoreKey | undefined {
-  try {
-    return JSON.parse(text) as StoreKey;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Renames those of the files that there are into a folder of their own, and returns its name; null where there are none. */

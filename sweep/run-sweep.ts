@@ -10,6 +10,7 @@ import { builtFile } from "../build/version.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
+import { inLanes } from "./lanes.ts";
 import { type RecordStore, recordLine } from "./records.ts";
 import type { Answer, Done } from "./simulation-thread.ts";
 
@@ -111,31 +112,11 @@ async function workTogether(run: SweepRun, work: ConfigurationWork, pool: Piscin
   const open = openIn(run, work.count);
   if (open.length >= LEAST_PER_THREAD * threads) return handOut(pool, open, run);
   // Two lanes a thread keep every thread busy while results are gathered.
-  await inLanes(2 * threads, open, signal, async () => {
-    const index = open.shift() as number;
+  const whole = async (index: number): Promise<void> => {
     const begun = { index, parts: [], wanted: work.replications(index) };
     await keep(run, index, await inParts(pool, work, begun, threads));
-  });
-}
-
-/** Lanes that each take a step as long as something is open; after a failure, none begins another. */
-async function inLanes(
-  lanes: number,
-  open: readonly number[],
-  signal: AbortSignal | undefined,
-  step: () => Promise<void>,
-): Promise<void> {
-  let failed = false;
-  const lane = async (): Promise<void> => {
-    while (open.length > 0 && !failed && signal?.aborted !== true) await step();
   };
-  const started = Array.from({ length: lanes }, lane);
-  try {
-    await Promise.all(started);
-  } finally {
-    failed = true;
-    await Promise.allSettled(started);
-  }
+  await inLanes(open, 2 * threads, whole, signal);
 }
 
 /** The configurations still to run, in order. */
@@ -241,12 +222,15 @@ async function handOut(pool: Piscina, open: number[], run: SweepRun): Promise<vo
   const keepAll = async (group: readonly number[], lines: readonly string[]): Promise<void> => {
     for (const [i, index] of group.entries()) await keep(run, index, lines[i]);
   };
-  await inLanes(lanes, open, run.signal, async () => {
+  function* groups(): Generator<readonly number[]> {
     // Fewer towards the end, so that all threads end together.
-    const group = open.splice(0, Math.min(size, Math.ceil(open.length / lanes)));
+    while (open.length > 0) yield open.splice(0, Math.min(size, Math.ceil(open.length / lanes)));
+  }
+  const handOver = async (group: readonly number[]): Promise<void> => {
     const { lines, ms } = answerOf<Done>(await pool.run(group, { name: "group" }));
     size = Math.min(LARGEST_GROUP, Math.max(1, Math.round((GROUP_MS * group.length) / ms)));
     turn = turn.then(() => keepAll(group, lines));
     await turn;
-  });
+  };
+  await inLanes(groups(), lanes, handOver, run.signal);
 }

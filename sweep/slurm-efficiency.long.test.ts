@@ -2,6 +2,7 @@
  * The efficiency of a sweep on Slurm: the same shards, as many at once, as plain processes and on four emulated
  * nodes. Four minutes alone on a machine: `TANDEM_MEASURE=sweep TANDEM_TESTS=long npx vitest run sweep/slurm-efficiency`
  */
+
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,7 @@ import { stringify } from "yaml";
 import { needs } from "../checks/support/needs.test-support.ts";
 import { hasSlurm, SlurmLab } from "../checks/support/slurm-lab.test-support.ts";
 import { Workplace } from "./command-line.test-support.ts";
+import { inLanes } from "./lanes.ts";
 
 const SHARDS = 8;
 const SHARD_S = 30;
@@ -54,13 +56,10 @@ test.skipIf(!needs("TANDEM_MEASURE=sweep", isAsked) || !hasSlurm())(
       write("slurm.yaml", "kind: slurm\npartition: p\n");
       const cut = ["--shards", String(SHARDS)];
       const took: Record<string, number> = {};
-      const shards = Array.from({ length: SHARDS }, (_, i) => i);
-      const lane = async (): Promise<void> => {
-        for (let i = shards.shift(); i !== undefined; i = shards.shift())
-          await seconds("sweep.yaml", "--shard", `${i}/${SHARDS}`, "--out", "processes");
-      };
       const startMs = performance.now();
-      await Promise.all(Array.from({ length: NODES }, lane));
+      await inLanes(Array(SHARDS).keys(), NODES, (i) =>
+        seconds("sweep.yaml", "--shard", `${i}/${SHARDS}`, "--out", "processes"),
+      );
       took.processes = (performance.now() - startMs) / 1000;
       expect((await workplace.start(["gather", "processes"]).exit).code).toBe(0);
       took.slurm = await seconds("sweep.yaml", "--on", "slurm.yaml", ...cut, "--out", "slurm");

@@ -2,13 +2,13 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { seedFigures } from "./seed-figures.test-support.ts";
 import {
   MEASURED,
   measuredRequests,
   runFigures,
   seedConfigurations,
   seedErrors,
-  seedFigures,
   seedLeftOut,
   seedLoadTest,
   seedLoadTestSection,

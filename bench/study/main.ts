@@ -3,12 +3,14 @@
  *
  * A run that is stopped goes on where it was: each scenario's folder keeps its finished configurations.
  */
+
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import yargs from "yargs";
 import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
+import { inLanes } from "../../sweep/lanes.ts";
 import { CASE_FILES, CASES, caseName, type OwnCase } from "./cases.ts";
 import { CLAIMS, claimDocument, figuresOf } from "./claim.ts";
 import { engineSection, engineTable } from "./engine-page.ts";
@@ -34,7 +36,7 @@ import {
 } from "./field.ts";
 import { OWN_CASES, ownRuns, ownSection, withTrials } from "./own-models.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
-import { inLanes, playScenario } from "./play.ts";
+import { playScenario } from "./play.ts";
 
 /** Of `--only`. */
 const LANGUAGE_MODELS = "language-models";

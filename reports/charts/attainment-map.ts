@@ -1,11 +1,11 @@
 /** A heat map for large sweeps: the share within the SLO, shape by load, a panel for each scheduler. */
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import { figureText, formatNumber, isUnstable, plural, withUnit } from "../tables/format.ts";
 import { attainedBy, choicesOf, costAxis, goalText } from "../tables/goals.ts";
 import {
   axesText,
   configurationLabel,
-  grouped,
   loadAxis,
   type SweepAxis,
   schedulerAxis,

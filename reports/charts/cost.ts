@@ -1,5 +1,6 @@
 /** Cost: against latency with the Pareto front of each load, and of 1,000 requests over the load. */
 
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { MetricName } from "../../engine/metrics/figures.ts";
 import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import { figureText, formatNumber, joined, metricLabel, plural } from "../tables/format.ts";
@@ -16,7 +17,6 @@ import {
 import {
   axesText,
   configurationLabel,
-  grouped,
   loadAxis,
   parameterText,
   pickColour,

@@ -1,9 +1,11 @@
 /** Encodings shared by charts over a sweep: x by level, colour and shape by another parameter. */
+
 import type { TopLevelSpec } from "vega-lite";
 import type { Field } from "vega-lite/types_unstable/channeldef.js";
 import type { LayerSpec, UnitSpec } from "vega-lite/types_unstable/spec/index.js";
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { RunEstimate } from "../../results/validation.ts";
-import { filterKey, filtersOf, grouped, type SweepAxis, type Swept } from "../tables/parameters.ts";
+import { filterKey, filtersOf, type SweepAxis, type Swept } from "../tables/parameters.ts";
 import { CONFIG, INK, isInReach, PALETTE, panelHeader, SCHEMA, SHAPES } from "./theme.ts";
 
 /** A chart's specification; undefined where the documents have no data for it. */

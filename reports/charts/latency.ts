@@ -3,18 +3,13 @@
  * over measured where validated, else simulated ones together.
  */
 
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { LatencyCurve, MetricName } from "../../engine/metrics/figures.ts";
 import type { ConfigurationResult, ResultsDocument, SloGoal } from "../../results/documents.ts";
 import type { ValidationDocument } from "../../results/validation.ts";
 import { isUnstable, plural } from "../tables/format.ts";
 import { choicesOf, sloMetric, sloNote } from "../tables/goals.ts";
-import {
-  chooseRoles,
-  configurationLabel,
-  grouped,
-  loadAxis,
-  sweepAxes,
-} from "../tables/parameters.ts";
+import { chooseRoles, configurationLabel, loadAxis, sweepAxes } from "../tables/parameters.ts";
 import { isFit } from "../tables/validation-tables.ts";
 import {
   byName,

@@ -1,7 +1,8 @@
 /** The search of a plan: each cluster that was tried, its cost against the share within the SLO, and how far it is ruled out. */
+
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { PlanEntry, PlanView } from "../tables/documents.ts";
 import { formatNumber, joined, plural } from "../tables/format.ts";
-import { grouped } from "../tables/parameters.ts";
 import { countsText, parametersText, schedulerText } from "../tables/plan-decision.ts";
 import {
   byName,

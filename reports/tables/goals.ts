@@ -1,5 +1,6 @@
 /** SLOs: how far configurations attain them, their costs, and the cheapest that meet them. */
 
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { MetricName } from "../../engine/metrics/figures.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { compareGroup, DEFAULT_MARGIN } from "../../results/compare.ts";
@@ -11,7 +12,6 @@ import {
   byAxes,
   bySimplicity,
   configurationLabel,
-  grouped,
   type SweepAxis,
   sweepAxes,
 } from "./parameters.ts";

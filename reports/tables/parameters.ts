@@ -1,4 +1,5 @@
 /** The parameters that a sweep varies: their names, their values in words, and their roles in charts. */
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { ConfigurationResult, ResultsDocument } from "../../results/documents.ts";
 import type { LoadCapacity } from "../../scenario/reading/files.ts";
 import type {
@@ -260,16 +261,6 @@ export function byAxes(
     }
     return 0;
   };
-}
-
-export function grouped<T>(all: readonly T[], keyOf: (one: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const one of all) {
-    const group = groups.get(keyOf(one));
-    if (group === undefined) groups.set(keyOf(one), [one]);
-    else group.push(one);
-  }
-  return groups;
 }
 
 /** Notes on some of the configurations, each once, with the ids of these. */

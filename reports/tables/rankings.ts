@@ -3,6 +3,7 @@
  * compared parameters, each comparison and their sums.
  */
 
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { MetricName } from "../../engine/metrics/figures.ts";
 import type {
   Comparison,
@@ -37,7 +38,6 @@ import {
   bySimplicity,
   filterKey,
   filtersOf,
-  grouped,
   parameterText,
   type SweepAxis,
   sweepAxes,

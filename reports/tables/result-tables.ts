@@ -1,5 +1,6 @@
 /** Tables of configurations, tasks and placements as text cells, for the page and for the terminal. */
 
+import { grouped } from "../../engine/basics/iterables.ts";
 import { METRICS, type MetricName } from "../../engine/metrics/figures.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
@@ -21,14 +22,7 @@ import {
   wrapped,
 } from "./format.ts";
 import { goalHeading } from "./goals.ts";
-import {
-  configurationLabel,
-  filterKey,
-  filtersOf,
-  grouped,
-  loadText,
-  sweepAxes,
-} from "./parameters.ts";
+import { configurationLabel, filterKey, filtersOf, loadText, sweepAxes } from "./parameters.ts";
 import { type Cell, type Column, figureCell, numberCell, type Table, tableOf } from "./table.ts";
 
 const SLO_CELLS: Readonly<Record<SloState, Cell>> = {

@@ -373,7 +373,8 @@ function readJson<T>(
   return { issues: issues.map((issue) => placed(issue, source.positions)) };
 }
 
-function parsedJson(text: string): unknown {
+/** Undefined where it is none. */
+export function parsedJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

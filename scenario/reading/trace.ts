@@ -95,7 +95,7 @@ function cellsOf(line: string): readonly string[] {
 }
 
 /** Whether the trace is a Parquet file, which has no lines and no header line. */
-function isTable(file: string): boolean {
+export function isTable(file: string): boolean {
   return file.toLowerCase().endsWith(".parquet");
 }
 
