@@ -153,8 +153,11 @@ run: { replications: 8 }
 sweep: { workload.ratePerS: [12, 30] }
 `;
   writeFileSync(join(folder, "s.yaml"), queue);
-  const { code, stderr } = await tandemHere(folder, ["plan", "s.yaml", "--schedulers", "none"]);
+  const options = ["--schedulers", "none", "--out", "out"];
+  const { code, stdout, stderr } = await tandemHere(folder, ["plan", "s.yaml", ...options]);
   expect(code, stderr).toBe(0);
+  // Three runs of 4000 requests at 12/s.
+  expect(stdout).toMatch(/next: .*\n`validate` takes at least 16 min 40 s/);
   expect(stderr.match(/combinations of machines, replicas and schedulers: 65/g)).toHaveLength(2);
   for (const load of [1, 2]) {
     const told = new RegExp(

@@ -65,7 +65,10 @@ const sized = await answersIn(
       return { name: problem.name, answer: () => largeAnswer(problem, out) };
     }),
 );
-process.stdout.write(`${comparedText(compared)}\n${knownText(answers)}\n${largeText(sized)}`);
+// Shares of an empty part are no numbers.
+if (compared.length > 0) process.stdout.write(`${comparedText(compared)}\n`);
+if (answers.length > 0) process.stdout.write(`${knownText(answers)}\n`);
+process.stdout.write(largeText(sized));
 
 /** Those of the file, and those that time is left for. */
 async function answersIn<A extends { readonly name: string }>(

@@ -463,6 +463,7 @@ describe("the search of a plan", () => {
     ]);
     expect(rows.every(({ goal, bound }) => goal === 99 && bound === 3)).toBe(true);
     expect(rows[0]).toMatchObject({ mean: 40, at: 92 });
+    expect(JSON.stringify(spec.title)).toContain("; at 92 %: that or less;");
     expect(rows[1].tip).toBe(
       "fifo, a 1.5; 3 per hour; 98.5 % [97.5, 99.5] within 300 ms; not confirmed",
     );

@@ -21,7 +21,7 @@ import { INK, PALETTE, panelWidth } from "./theme.ts";
 /** Panels, and points in each. */
 const WIDE = { panels: 9, points: 120 } as const;
 const NARROW = { panels: 4, points: 50 } as const;
-/** Shares from here down, in shares of what may be late, stand at the bottom. */
+/** Shares from here down, in shares of what may be late, are drawn as this one: the subtitle names it. */
 const LOWEST = 8;
 
 const STATES = ["confirmed", "not confirmed", "ruled out"];
@@ -39,7 +39,10 @@ export function planSearch(plan: PlanView | undefined, isNarrow = false): Drawn 
   if (rows.length === 0) return undefined;
   const panels = [...new Set(rows.map(({ panel }) => panel))];
   const width = panelWidth(Math.min(panels.length, 3));
-  const cut = rows.some(({ mean, at }) => at > mean) ? "; at the bottom: lower" : "";
+  const lowest = new Set(
+    rows.flatMap(({ mean, at }) => (at > mean ? `${formatNumber(at)} %` : [])),
+  );
+  const cut = lowest.size === 0 ? "" : `; at ${[...lowest].join(" and ")}: that or less`;
   const unit = plan?.plans[0].unit ?? "";
   return {
     ...titled(
