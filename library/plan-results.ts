@@ -187,7 +187,7 @@ function sentences(entry: PlanEntry): readonly string[] {
       ...untold,
       [explored, ...leftOut].join("; "),
       ...(entry.missing === null ? [] : [entry.missing]),
-      "allow more by --max-replicas, or more or faster machines; or raise `slo.latencyMs`",
+      "faster machines or a larger `slo.latencyMs` would help; where waits make requests late, also more machines, or replicas by --max-replicas",
     ];
   }
   const equals = alike.length === 0 ? "" : ` (in a pilot request for request as ${namesOf(alike)})`;

@@ -19,7 +19,7 @@ const HEADROOMS: readonly Headroom[] = [
   ...[1.6, 2, 2.5, 4, 8].map((factor) => () => factor),
 ];
 /** For the nearest miss, the first that there are machines for. */
-const LEAST = [...Array.from({ length: 40 }, (_, i) => 8 / 1.25 ** i), 0].map((one) => () => one);
+const LEAST = [...Array.from({ length: 52 }, (_, i) => 128 / 1.25 ** i), 0].map((one) => () => one);
 /** Part of the incumbent's cost from which on a bound is close enough. */
 const CLOSE = 0.98;
 /** Steps up from a cluster that misses. */
@@ -204,6 +204,17 @@ export class Descent {
       if (shape !== null) return contenderOf(this.alternative, shape);
     }
     return null;
+  }
+
+  /** The part of the jobs that all machines together do, however late: to 1%. */
+  *doable(): Generator<undefined, number> {
+    let [does, fails] = [0, 1];
+    while (fails - does > 0.01) {
+      const half = (does + fails) / 2;
+      const { rows } = yield* this.#relaxed(() => half, false);
+      [does, fails] = rows === null ? [does, half] : [half, fails];
+    }
+    return does;
   }
 
   /** From the cheapest that passed, fewer replicas of one task after the other. */

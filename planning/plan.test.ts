@@ -289,6 +289,34 @@ test("the nearest miss of a load far beyond all machines has most of them", () =
   expect(nearest?.replicas.serve).toBeGreaterThan(24);
 });
 
+test("the nearest miss under faults has the machines that take over, not the first that saw few faults", () => {
+  const faults = "faults: { random: [{ kind: crash, node: n, mtbfS: 600, mttrS: 300 }] }";
+  const text = `
+name: crash
+pipelines: { p: { slo: { latencyMs: 100, percentile: 99 }, tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: deterministic, meanMs: 10 } } }
+cluster:
+  nodes: [{ name: n, count: 3, devices: { gpu: 1 }, costPerHour: 1 }]
+  replicas: { serve: 1 }
+workload: { arrivals: poisson, ratePerS: 10, durationS: 60 }
+run: { seed: 2, replications: 5 }
+${faults}
+`;
+  const [{ best, nearest }] = plansOf(text);
+  expect(best).toBeNull();
+  expect(nearest?.replicas).toEqual({ serve: 3 });
+  // One machine is up for two thirds of the time, so one of three for 26/27.
+  const { mean, halfWidth95 } = nearest?.kept.p.sloAttainmentRatio ?? { mean: 0, halfWidth95: 0 };
+  expect(Math.abs(mean - 26 / 27)).toBeLessThan(1.5 * halfWidth95);
+});
+
+test("a load that each task has machines for, but not all together, is told with the part that they do", () => {
+  const text = UNLIKE.replace("ratePerS: 5,", "ratePerS: 80,");
+  const [{ missing, explored }] = plansOf(text);
+  expect(missing).toMatch(/^all tasks together .* do at most \d+ % of the jobs$/);
+  expect(explored.confirmations).toBe(0);
+});
+
 test("a burst that not even all replicas serve in time is given up after a few looks", () => {
   // 60 requests take 30 replicas of `a` for half of them to end within 190 ms; there are 25 of each at most.
   const text = `

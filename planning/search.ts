@@ -80,6 +80,8 @@ export class Descents {
   *run(): Generator<undefined, Search> {
     const { standing, laboratory } = this.#problem;
     for (const one of this.#descents) yield* one.advance();
+    if (this.#descents.every(({ bound }) => bound === Number.POSITIVE_INFINITY))
+      standing.missing ??= yield* this.#tooMuch();
     this.#tellBound();
     const [first, ...others] = this.#descents;
     // Larger batches may make much fewer machines do, which other orders hardly do.
@@ -233,16 +235,31 @@ export class Descents {
     if (Number.isFinite(bound)) standing.bound = Math.max(standing.bound, bound);
   }
 
-  /** More replications of the nearest miss; of the first scheduler where nothing was simulated. */
+  /** Machines that have room for each task are too few for all; null where that is not why. */
+  *#tooMuch(): Generator<undefined, string | null> {
+    // The last has the largest batches, in which replicas do most.
+    const part = yield* (this.#descents.at(-1) as Descent).doable();
+    const text = `all tasks together have more to do than all machines: these do at most ${(100 * part).toFixed(0)} % of the jobs`;
+    return part < 0.99 ? text : null;
+  }
+
+  /** The nearest miss and its scheduler's fullest cluster, which few replications of the search may not tell apart. */
   *#lost(): Generator<undefined, void> {
     const { standing, laboratory, goals } = this.#problem;
     if (standing.incumbent !== null || standing.unclear !== null) return;
-    const found = standing.nearest?.contender ?? (yield* this.#descents[0].nearest());
-    if (found === null) return;
-    const trial = yield* laboratory.start(found.document, goals);
-    yield* laboratory.extend(trial, FIRST_REPLICATIONS);
-    standing.nearest = nearer(null, { contender: found, trial });
-    note(standing, standing.nearest);
+    const near = standing.nearest?.contender ?? null;
+    const own = this.#descents.find(({ alternative }) => alternative === near?.alternative);
+    const fullest = yield* (own ?? this.#descents[0]).nearest();
+    let nearest: Tried | null = null;
+    for (const contender of [near, fullest]) {
+      if (contender === null) continue;
+      const trial = yield* laboratory.start(contender.document, goals);
+      const hasFaults = (contender.document.faults?.random ?? []).length > 0;
+      yield* laboratory.extend(trial, hasFaults ? MOST_DOUBTED : FIRST_REPLICATIONS);
+      nearest = nearer(nearest, { contender, trial });
+      standing.nearest = nearest;
+      note(standing, nearest);
+    }
   }
 
   /** Leaves out a cluster whose scheduler treats every request of its pilot as a simpler one does. */

@@ -72,7 +72,10 @@ function unsolved(entry: PlanEntry, load: string): Decision {
     facts: [
       ...(nearest === null ? [] : answerFacts(nearest, entry)),
       ...told([["missing", missing ?? ""]]),
-      ["would help", "more machines, more replicas (`--max-replicas`), a faster model or device"],
+      [
+        "would help",
+        "a faster model or device, or a larger `slo.latencyMs`; where waits make requests late, also more machines, or replicas (`--max-replicas`)",
+      ],
     ],
     chosen: undefined,
   };
