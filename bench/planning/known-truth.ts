@@ -1,7 +1,8 @@
 /**
  * Problems whose clusters have a known truth: one queue, of which M/M/c's closed form says the share within the goal,
  * and machines that crash rarely, of which a long run on other requests says it. Every second queue has one
- * cluster only, and its share is close to the goal, above or below; from `FIRST_CLOSE` on, very close.
+ * cluster only, and its share is close to the goal, above or below; from `FIRST_CLOSE` on, very close. Every second
+ * problem with crashes has one machine only, whose outages make about as many requests late as may be.
  */
 import { finished } from "../../engine/basics/iterables.ts";
 import { RandomStream } from "../../engine/random/stream.ts";
@@ -30,6 +31,9 @@ const NO_INPUTS = { profiles: {}, traces: {} };
 const SERVICE_PER_S = 10;
 /** Every so many problems have crashes. */
 const CRASHING = 4;
+const CRASHING_RATE_PER_S = 10;
+const CRASHING_SERVICE_MS = 10;
+const CRASHING_GOAL_MS = 100;
 /** From here on all clusters are so close to the goal that many plans ask for a length. */
 const FIRST_CLOSE = 320;
 const TRUTH_RUNS = 60;
@@ -43,17 +47,20 @@ export function knownAnswer(i: number, from: number, solve: Solver): KnownAnswer
   const between = (low: number, high: number): number => low + (high - low) * draws.uniform();
   const percentile = [80, 90, 95, 99][Math.floor(4 * draws.uniform())];
   const isCrashing = i % CRASHING === 0 && i < FIRST_CLOSE;
-  const ratePerS = isCrashing ? 10 : between(5, 60);
+  const ratePerS = isCrashing ? CRASHING_RATE_PER_S : between(5, 60);
   const isClose = i >= FIRST_CLOSE;
   const isAlone = i % 2 === 1 || isClose;
+  const isOneMachine = isCrashing && i % (2 * CRASHING) !== 0;
   const only = isAlone ? Math.ceil(ratePerS / SERVICE_PER_S / between(0.5, 0.85)) : null;
   const over = isClose ? between(-0.05, 0.25) : between(-0.3, 0.6);
   const closeTo = (percentile + over * (100 - percentile)) / 100;
   const freeMs = between(2.2, 6) * (1000 / SERVICE_PER_S);
   const goalMs = only === null ? freeMs : latencyMs(only, ratePerS, closeTo);
   const [mtbfS, mttrS] = [between(300, 3000), between(20, 200)].map(Math.round);
+  const ofOne = 1 - lateOfOne(mtbfS, mttrS);
+  const share = isOneMachine ? 1 - (1 - ofOne) / (1 - between(-0.1, 0.5)) : percentile / 100;
   const text = isCrashing
-    ? crashingText(seed, percentile, mtbfS, mttrS)
+    ? crashingText(seed, 100 * share, mtbfS, mttrS, isOneMachine ? 1 : 4)
     : queueText(seed, percentile, ratePerS, goalMs, only);
   const plan = planOf(text, solve);
   const { replications = null } = plan.needed ?? {};
@@ -63,15 +70,17 @@ export function knownAnswer(i: number, from: number, solve: Solver): KnownAnswer
   const { planned, state } = later ?? plan;
   const isConfirmed = state === "confirmed" && planned !== null;
   const servers = planned?.cluster.replicas.serve ?? 0;
-  const truthOf = (document: ScenarioDocument): number =>
-    isCrashing ? longTruth(document) : withinMMc(servers, ratePerS, goalMs / 1000);
+  const truthOf = (document: ScenarioDocument): number => {
+    if (isOneMachine) return ofOne;
+    return isCrashing ? longTruth(document) : withinMMc(servers, ratePerS, goalMs / 1000);
+  };
   return {
     name: `known-${seed}`,
     state: plan.state,
     asked,
     confirmedThen: later?.state === "confirmed",
     truth: isConfirmed ? truthOf(planned) : null,
-    share: percentile / 100,
+    share,
   };
 }
 
@@ -108,15 +117,21 @@ run: { seed: ${seed + 1}, replications: 5 }
 ${sweep}`;
 }
 
-function crashingText(seed: number, percentile: number, mtbfS: number, mttrS: number): string {
+function crashingText(
+  seed: number,
+  percentile: number,
+  mtbfS: number,
+  mttrS: number,
+  machines: number,
+): string {
   return `
 name: crashing
-pipelines: { p: { slo: { latencyMs: 100, percentile: ${percentile} }, tasks: { serve: { model: m } } } }
-models: { m: { service: { distribution: deterministic, meanMs: 10 } } }
+pipelines: { p: { slo: { latencyMs: ${CRASHING_GOAL_MS}, percentile: ${percentile} }, tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: deterministic, meanMs: ${CRASHING_SERVICE_MS} } } }
 cluster:
-  nodes: [{ name: n, count: 4, devices: { gpu: 1 } }]
+  nodes: [{ name: n, count: ${machines}, devices: { gpu: 1 } }]
   replicas: { serve: 1 }
-workload: { arrivals: poisson, ratePerS: 10, durationS: 60 }
+workload: { arrivals: poisson, ratePerS: ${CRASHING_RATE_PER_S}, durationS: 60 }
 faults: { random: [{ kind: crash, node: n, mtbfS: ${mtbfS}, mttrS: ${mttrS} }] }
 run: { seed: ${seed + 1}, replications: 5 }
 `;
@@ -142,6 +157,16 @@ function latencyMs(servers: number, ratePerS: number, share: number): number {
     else high = middle;
   }
   return high;
+}
+
+/**
+ * Share of requests that outages of the only machine make late: those that arrive in one, and until what they leave behind
+ * is done down to as much as keeps the goal. Chance alone makes hardly any late at a tenth of the machine's capacity.
+ */
+function lateOfOne(mtbfS: number, mttrS: number): number {
+  const load = (CRASHING_RATE_PER_S * CRASHING_SERVICE_MS) / 1000;
+  const spareS = CRASHING_GOAL_MS / 1000;
+  return (mttrS - spareS + (load / (1 - load)) * mttrS) / (mtbfS + mttrS);
 }
 
 function longTruth(planned: ScenarioDocument): number {
