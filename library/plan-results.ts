@@ -3,7 +3,7 @@
 import type { Parameters } from "../planning/contenders.ts";
 import type { NotSearched } from "../planning/left-out.ts";
 import type { Answer, Plan, PlanEntry, Point } from "../planning/plan.ts";
-import type { Explored, RuledOut } from "../planning/standing.ts";
+import type { Explored } from "../planning/standing.ts";
 import type { Kept } from "../planning/trial.ts";
 import {
   formatEstimate,
@@ -252,22 +252,15 @@ function namesOf(schedulers: readonly unknown[]): string {
   return [...new Set(schedulers.map(schedulerText))].join("; ");
 }
 
-const RULED_OUT: Readonly<Record<RuledOut, string>> = {
-  serviceTime: "serve too slowly even without a wait",
-  task: "give a task too few replicas whatever the others have",
-};
-
 function exploredText({ combinations, ruledOut, simulated, requests, confirmations }: Explored) {
-  const reasons = (Object.keys(ruledOut) as RuledOut[])
-    .filter((name) => ruledOut[name] > 0)
-    .map((name) => `${ruledOut[name].toLocaleString("en-US")} ${RULED_OUT[name]}`);
   const thousands = (count: number): string => count.toLocaleString("en-US");
+  const tooFew = `${thousands(ruledOut.task)} give a task too few replicas whatever the others have`;
   // Bounds come from clusters of which each stands for all that have less.
   const many = simulated > combinations ? " (bounds for many at once too)" : "";
   const tried = simulated === 0 && requests > 0 ? "the nearest miss alone" : thousands(simulated);
   return [
     `${thousands(combinations)} combinations up to this cost`,
-    ...reasons,
+    ...(ruledOut.task > 0 ? [tooFew] : []),
     `${tried} simulated${many} with ${thousands(requests)} requests`,
     plural(confirmations, "confirmation"),
   ].join("; ");

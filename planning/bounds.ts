@@ -42,7 +42,6 @@ export class ServiceBounds {
   readonly #jobsPerS: Readonly<Record<"all" | "needed", readonly number[] | null>>;
   readonly #goals: readonly Goal[];
   readonly #variates: readonly Float64Array[] | null;
-  readonly #known = new Map<string, boolean>();
   readonly #lateness = new Map<number, Lateness | null>();
 
   constructor(
@@ -103,26 +102,26 @@ export class ServiceBounds {
     return this.system.replicas[replica].service.meanUs[1] / 1000;
   }
 
-  /** On the fastest kind that the row has replicas on. */
-  fastestMs(task: number, row: Row): number {
-    return Math.min(...row.map((n, kind) => (n > 0 ? this.meanMs(task, kind) : Infinity)));
+  /** The kind on which the task takes the least time, of those that the row has replicas on. */
+  fastestKind(task: number, row: Row): number {
+    const times = row.map((n, kind) => (n > 0 ? this.meanMs(task, kind) : Infinity));
+    return times.indexOf(Math.min(...times));
   }
 
   /** So many replicas on the kind on which the task takes the least time. */
   fastestRow(task: number, replicas: number): Row {
-    const times = this.#space.runsOn[task].map((_, kind) => this.meanMs(task, kind));
-    const fastest = times.indexOf(Math.min(...times));
-    return times.map((_, kind) => (kind === fastest ? replicas : 0));
+    const all = this.#space.runsOn[task].map(Number);
+    return all.map(() => 0).with(this.fastestKind(task, all), replicas);
   }
 
-  /** Load of a task, 0 where its jobs are not known beforehand. `least`: by those alone that the goals need. */
-  utilisation(task: number, row: Row, maxBatch: number, least = false): number {
-    const jobs = this.jobs(task, least);
+  /** Load of a task, 0 where its jobs are not known beforehand. */
+  utilisation(task: number, row: Row, maxBatch: number): number {
+    const jobs = this.jobs(task, false);
     if (jobs === 0) return 0;
     return jobs / sumOf(row.map((n, kind) => n * this.capacityPerS(task, kind, maxBatch)));
   }
 
-  /** Jobs per second of a task; `least` as for `utilisation`. 0 where they are not known beforehand. */
+  /** Jobs per second of a task; `least`: those alone that the goals need. 0 where they are not known beforehand. */
   jobs(task: number, least: boolean): number {
     return this.#jobsPerS[least ? "needed" : "all"]?.[task] ?? 0;
   }
@@ -144,15 +143,11 @@ export class ServiceBounds {
     const ratios = pipeline === undefined ? null : visitRatios(pipeline);
     if (variates === null || goal === undefined || ratios === null) return null;
     if (users.length !== 1 || own.length !== 1 || this.#jobsPerS.all === null) return null;
-    const fastest = this.#space.runsOn.map((runs, t) => this.#fastestOf(t, runs.map(Number)));
+    const fastest = this.#fastest(this.#space.runsOn.map((runs) => runs.map(Number)));
     const runs = ratios.map((ratio, t) => Number(t === own[0] || ratio > 1 - 1e-9));
     const perJob = this.#replicas[task].map((replica) => {
       if (replica < 0) return 1;
-      const times = fastest.with(task, replica).map((one, t) => {
-        const { service } = this.system.replicas[one];
-        return variates[t].map((variate) => service.sampleUs(variate, 1));
-      });
-      const late = lateWith(pipeline, times, runs);
+      const late = lateWith(pipeline, this.#timesOn(fastest.with(task, replica), variates), runs);
       return Math.max(0, late - SIGMAS * Math.sqrt((late * (1 - late)) / DRAWS));
     });
     const requestsPerS = this.#jobsPerS.all[task] / ratios[own[0]];
@@ -163,24 +158,19 @@ export class ServiceBounds {
   servesTooSlowly(rows: readonly Row[]): boolean {
     const variates = this.#variates;
     if (variates === null) return false;
-    const key = rows.map((row, task) => this.#fastestOf(task, row)).join();
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const times = this.#fastestTimes(rows, variates);
-    const isSlow = this.#goals.some(({ pipeline, share }) => {
+    const times = this.#timesOn(this.#fastest(rows), variates);
+    return this.#goals.some(({ pipeline, share }) => {
       const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
       const late = lateShare(system, times);
       return 1 - late + SIGMAS * Math.sqrt((late * (1 - late)) / DRAWS) < share;
     });
-    this.#known.set(key, isSlow);
-    return isSlow;
   }
 
   /** By which such a share of a pipeline's requests has ended without any wait, at the least. */
   leastMs(rows: readonly Row[], pipeline: string, share: number): number {
     const variates = this.#variates as readonly Float64Array[];
     const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
-    const times = this.#fastestTimes(rows, variates);
+    const times = this.#timesOn(this.#fastest(rows), variates);
     const isLate = (ms: number): boolean =>
       lateShare({ ...system, sloUs: 1000 * ms }, times) > 1 - share;
     let ms = 1;
@@ -189,21 +179,16 @@ export class ServiceBounds {
     return ms;
   }
 
-  /** Draws by task. */
-  #fastestTimes(rows: readonly Row[], variates: readonly Float64Array[]): readonly Float64Array[] {
-    return rows.map((row, task) => {
-      const { service } = this.system.replicas[this.#fastestOf(task, row)];
+  /** Service times by task, each of one replica. */
+  #timesOn(replicas: readonly number[], variates: readonly Float64Array[]) {
+    return replicas.map((replica, task) => {
+      const { service } = this.system.replicas[replica];
       return variates[task].map((variate) => service.sampleUs(variate, 1));
     });
   }
 
-  #fastestOf(task: number, row: Row): number {
-    let best = -1;
-    for (const [kind, replicas] of row.entries()) {
-      if (replicas === 0) continue;
-      if (best < 0 || this.meanMs(task, kind) < this.meanMs(task, best)) best = kind;
-    }
-    return this.#replicas[task][best];
+  #fastest(rows: readonly Row[]): readonly number[] {
+    return rows.map((row, task) => this.#replicas[task][this.fastestKind(task, row)]);
   }
 }
 

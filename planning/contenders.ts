@@ -75,9 +75,8 @@ const MOST_BATCHES = 27;
 const LARGEST_BATCH = 16;
 
 /**
- * A scheduler that takes one job at a time, with each combination of batch sizes that makes some
- * replica do more; `isCut`: too many of these are left out. A batch starts as soon as a replica is idle, with the jobs
- * that wait.
+ * `fifo` with each combination of batch sizes that makes some replica do more; `isCut`: too many of these are left out. A
+ * batch starts as soon as a replica is idle, with the jobs that wait.
  */
 export function withBatches({ document, parameters, choice }: Alternative) {
   const { space, bounds } = choice;
@@ -85,25 +84,16 @@ export function withBatches({ document, parameters, choice }: Alternative) {
   const isCut = sizes.reduce((count, { length }) => count * length, 1) > MOST_BATCHES;
   const [, ...vectors] = isCut ? uniform(sizes) : product(sizes);
   const alternatives = vectors.map((batches) => {
-    const scheduler = batchingScheduler(document.scheduler, space.tasks, batches);
+    const perTask = Object.fromEntries(
+      space.tasks.flatMap((task, i) => {
+        const batching = { policy: "size-or-timeout", maxBatch: batches[i], waitMs: 0 };
+        return batches[i] === 1 ? [] : [[task, { batching }]];
+      }),
+    );
+    const scheduler = { preset: "fifo", perTask } as const;
     return alternativeOf({ ...document, scheduler }, parameters, choice);
   });
   return { alternatives, isCut };
-}
-
-function batchingScheduler(
-  preset: ScenarioDocument["scheduler"],
-  tasks: readonly string[],
-  batches: readonly number[],
-): ScenarioDocument["scheduler"] {
-  const perTask = Object.fromEntries(
-    tasks.flatMap((task, i) => {
-      const batching = { policy: "size-or-timeout", maxBatch: batches[i], waitMs: 0 };
-      return batches[i] === 1 ? [] : [[task, { batching }]];
-    }),
-  );
-  if (Object.keys(perTask).length === 0) return preset;
-  return { ...(typeof preset === "string" ? { preset } : preset), perTask };
 }
 
 function product(sizes: readonly (readonly number[])[]): readonly (readonly number[])[] {
@@ -128,24 +118,18 @@ function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
   const { cluster, faults } = document;
   const { nodes, network, gateway } = cluster;
   if (nodes === undefined) return document;
-  const present: { -readonly [K in keyof ScenarioDocument]: ScenarioDocument[K] } = { ...document };
-  if (faults !== undefined) {
-    const names = new Set(nodes.map(({ name }) => name));
-    const isHere = ({ node }: { readonly node?: string | undefined }): boolean =>
-      node === undefined || names.has(node);
-    const [random, scheduled] = [faults.random.filter(isHere), faults.scheduled.filter(isHere)];
-    present.faults = { ...faults, random, scheduled };
-  }
-  if (network?.zones !== undefined) {
-    const { zones, ...links } = network;
-    const here = new Set([gateway?.zone, ...nodes.map(({ zone }) => zone)]);
-    const between = zones.filter((one) => one.between.every((zone) => here.has(zone)));
-    present.cluster = {
-      ...cluster,
-      network: between.length === 0 ? links : { ...links, zones: between },
-    };
-  }
-  return present;
+  const isHere = (fault: { readonly node?: string | undefined }): boolean =>
+    fault.node === undefined || nodes.some(({ name }) => name === fault.node);
+  const [random = [], scheduled = []] = [faults?.random, faults?.scheduled];
+  const present = { random: random.filter(isHere), scheduled: scheduled.filter(isHere) };
+  const ends = [gateway?.zone, ...nodes.map(({ zone }) => zone)];
+  const between = network?.zones?.filter((one) => one.between.every((end) => ends.includes(end)));
+  const zones = between?.length === 0 ? undefined : between;
+  return {
+    ...document,
+    ...(faults && { faults: { ...faults, ...present } }),
+    ...(network && { cluster: { ...cluster, network: { ...network, zones } } }),
+  };
 }
 
 /** Combinations that there are. */

@@ -1,15 +1,14 @@
 /** The cheapest machines with room for replicas, found exactly. */
 import { sumOf } from "../engine/statistics/estimate.ts";
 
-interface Machines {
-  readonly cost: number;
-  readonly counts: readonly number[];
-}
-
-interface Need {
+export interface Need {
   /** Slots of a machine, by node. */
   readonly slots: readonly number[];
   readonly left: number;
+}
+
+export function slotsOf(each: readonly number[], counts: readonly number[]): number {
+  return sumOf(each.map((slots, node) => slots * counts[node]));
 }
 
 /** The cheapest machines with all slots that are needed; of equal ones, the fewest. Null where there are too few. */
@@ -17,7 +16,7 @@ export function cheapestCover(
   needs: readonly Need[],
   most: readonly number[],
   prices: readonly number[],
-): Machines | null {
+) {
   let best: { cost: number; total: number; counts: readonly number[] } | null = null;
   const counts = most.map(() => 0);
   const visit = (node: number, left: readonly number[], cost: number): void => {
@@ -46,7 +45,7 @@ export function cheapestCover(
   };
   const left = needs.map((need) => need.left);
   visit(0, left, 0);
-  const found = best as Machines | null;
+  const found = best as { cost: number; counts: readonly number[] } | null;
   // Sums of prices differ in their last digits by the order of their terms.
   return found && { cost: Number(found.cost.toFixed(9)), counts: found.counts };
 }

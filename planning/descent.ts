@@ -3,8 +3,8 @@ import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { isBornOut, type Look, lookedAt, MOST_SETTLING, relaxedLook } from "./looks.ts";
 import { shortageOf } from "./missing.ts";
-import { busiestFirst, cheaper, filled, isOverloaded } from "./moves.ts";
-import { BOUND_ERROR, isRuledOut, scoreOf, wideError } from "./outlook.ts";
+import { busiestFirst, cheaper, filled } from "./moves.ts";
+import { BOUND_ERROR, isRuledOut, wideError } from "./outlook.ts";
 import { type Cut, type Headroom, isWithin, type Relaxed, relaxed } from "./relaxation.ts";
 import type { Row } from "./space.ts";
 import { costOfTried, nearer, note, type Problem, ranked, type Tried } from "./standing.ts";
@@ -24,27 +24,10 @@ const LEAST = [...Array.from({ length: 52 }, (_, i) => 128 / 1.25 ** i), 0].map(
 const CLOSE = 0.98;
 /** Steps up from a cluster that misses. */
 const MOST_REPAIRS = 12;
-const MOST_LIFTS = 4;
-const MOST_PROGRAMS = 1000;
 /** Part of a task's replicas that is taken away at once, before one after the other. */
 const CHUNK = 0.08;
 /** Each holds its compiled cluster: half a megabyte. */
 const MOST_LOOKS_KEPT = 20;
-/** By how much a cut is tried to be widened. */
-const LIFT = 1.06;
-
-function raised(replicas: number): number {
-  return replicas === 0 ? 0 : Math.ceil(LIFT * replicas + 1);
-}
-
-/** A cluster whose pilot may keep the goals. */
-export interface Hopeful extends Tried {
-  trial: Trial;
-  isPilot: boolean;
-  /** By the pilot, which is of the same requests for all. */
-  readonly pilotScore: number;
-}
-
 /** A cut, and the look that it is by. */
 function whole(rows: readonly Row[]) {
   return { cut: new Map(rows.entries()), key: rows.join(";") };
@@ -59,8 +42,8 @@ export class Descent {
   isSpent = false;
   /** Clusters that keep the goals on the requests of the search. */
   readonly passed: Tried[] = [];
-  /** Clusters of a small space that may, by a pilot at least. */
-  hopeful: Hopeful[] = [];
+  /** Clusters of a small space that may, by pilots, which are of the same requests for all. */
+  hopeful: Tried[] = [];
   /** The bound when a cut was made that simulations do not bear out. */
   #doubted = Number.POSITIVE_INFINITY;
   /** Looks at clusters of which a miss rules out more than themselves. */
@@ -72,11 +55,10 @@ export class Descent {
   readonly #problem: Problem;
   readonly #isThorough: boolean;
   #cuts: Cut[] = [];
-  #programs = 0;
   /** The cheapest rows that nothing rules out, until they are looked at. */
   #rows: readonly Row[] | null = null;
 
-  /** `isThorough`: in a large space wider cuts are worth their simulations, and so is a bound that these bear out. */
+  /** `isThorough`: in a large space looks that are clear are worth their simulations, and so is a bound that these bear out. */
   constructor(problem: Problem, alternative: Alternative, isThorough: boolean) {
     this.#problem = problem;
     this.alternative = alternative;
@@ -92,7 +74,6 @@ export class Descent {
   *advance(known = Number.POSITIVE_INFINITY, until = 1): Generator<undefined, void> {
     const rows = this.#rows;
     if (rows === null) {
-      this.isSpent = ++this.#programs === MOST_PROGRAMS;
       const found = yield* this.#relaxed();
       this.bound = Math.max(this.bound, found.bound);
       // The solver's nodes are spent: more is left, and nobody knows what.
@@ -102,18 +83,14 @@ export class Descent {
     }
     this.#rows = null;
     const full = filled(this.alternative, rows);
-    const slow = this.#tooSlow(full);
-    if (slow !== null) return this.#cut(slow);
     const isHopeful = this.#isThorough ? yield* this.keeps(full) : yield* this.hopes(full);
     if (isHopeful) {
       this.#cut(whole(full).cut);
       // Not the cheapest where the solver's nodes were spent: fewer replicas may do, which the cut leaves out.
       return yield* this.#isThorough ? this.#downwards(until) : [];
     }
-    const { hosting } = this.alternative.choice.space;
-    const isWide = this.#isThorough && hosting === "apart";
-    const tooFew = hosting === "apart" ? yield* this.#tooFew(full) : null;
-    const missed = tooFew ?? (isWide ? yield* this.#lifted(full) : whole(full));
+    const isApart = this.alternative.choice.space.hosting === "apart";
+    const missed = (isApart ? yield* this.#tooFew(full) : null) ?? whole(full);
     yield* this.#bornOut(missed.key, known, until);
     this.#cut(missed.cut);
     if (this.#isThorough && this.passed.length === 0) yield* this.#repaired(full, known);
@@ -146,7 +123,7 @@ export class Descent {
   }
 
   /** A first incumbent: as much more capacity than jobs as it takes, then fewer replicas of each task. */
-  *fromAbove(until: number): Generator<undefined, void> {
+  *fromAbove(limit: number, until: number): Generator<undefined, void> {
     const { confirmed } = this.#problem.standing;
     const { choice, batches } = this.alternative;
     const other = confirmed?.contender.alternative;
@@ -157,18 +134,11 @@ export class Descent {
     for (const headroom of isSame ? [] : HEADROOMS) {
       const { rows } = yield* this.#relaxed(headroom);
       const full = rows && filled(this.alternative, rows);
-      if (full === null || this.#costOf(full) >= this.#known - 1e-9) break;
+      if (full === null || this.#costOf(full) >= limit - 1e-9) break;
       if (yield* this.keeps(full)) break;
     }
     if (confirmed === null && this.passed.length === 0) yield* this.isFeasible();
     yield* this.#downwards(until);
-  }
-
-  /** Cost of the cheapest that passed or is confirmed. */
-  get #known(): number {
-    const { confirmed } = this.#problem.standing;
-    const all = confirmed === null ? this.passed : [confirmed, ...this.passed];
-    return Math.min(...all.map(costOfTried));
   }
 
   #costOf(rows: readonly Row[]): number {
@@ -208,11 +178,10 @@ export class Descent {
 
   /** The part of the jobs that all machines together do, however late: to 1%. */
   *doable(): Generator<undefined, number> {
-    let [does, fails] = [0, 1];
-    while (fails - does > 0.01) {
-      const half = (does + fails) / 2;
-      const { rows } = yield* this.#relaxed(() => half, false);
-      [does, fails] = rows === null ? [does, half] : [half, fails];
+    let does = 0;
+    for (let step = 0.5; step > 0.005; step /= 2) {
+      const { rows } = yield* this.#relaxed(() => does + step, false);
+      if (rows !== null) does += step;
     }
     return does;
   }
@@ -227,8 +196,7 @@ export class Descent {
         isDone = true;
         for (const { shape, slow } of cheaper(this.alternative, best.contender.shape, chunk)) {
           if (missed.has(slow)) continue;
-          const isFull = shape.rows.some((row, t) => isOverloaded(this.alternative, row, t));
-          isDone = isFull || !(yield* this.keeps(shape.rows));
+          isDone = !(yield* this.keeps(shape.rows));
           if (!isDone) break;
           if (slow !== null) missed.add(slow);
         }
@@ -242,18 +210,6 @@ export class Descent {
     return yield* laboratory.watched(relaxed(this.alternative, solve, cuts, headroom, isInTime));
   }
 
-  /** More of all tasks but one that misses still, so that one cut does for many; else the rows themselves. */
-  *#lifted(rows: readonly Row[]): Generator<undefined, ReturnType<typeof whole>> {
-    const { space } = this.alternative.choice;
-    for (const t of busiestFirst(this.alternative, rows)) {
-      const more = rows.map((row, other) => (other === t ? row : row.map((n) => raised(n))));
-      const isAllowed = more.every((row, other) => sumOf(row) <= space.bounds.high[other]);
-      const missed = { ...whole(more), key: `relaxed/${whole(more).key}` };
-      if (rows.length > 1 && isAllowed && !(yield* this.#mayKeep(missed.key, more))) return missed;
-    }
-    return whole(rows);
-  }
-
   /** As far as the bound is not close to what is known. */
   *#bornOut(key: string, known: number, until: number): Generator<undefined, void> {
     const look = this.#looks.get(key);
@@ -265,55 +221,25 @@ export class Descent {
     this.#doubted = Math.min(this.#doubted, this.bound);
   }
 
-  /** Some task needs a faster kind than its fastest; null where services alone do not say so. */
-  #tooSlow(rows: readonly Row[]): Cut | null {
-    const { bounds, space } = this.alternative.choice;
-    if (this.alternative.proceeds || !bounds.servesTooSlowly(rows)) return null;
-    const { explored } = this.#problem.standing;
-    explored.combinations++;
-    explored.ruledOut.serviceTime++;
-    const cut = rows.map((row, t) => {
-      const fastest = bounds.fastestMs(t, row);
-      const most = row.map((_, k) => (bounds.meanMs(t, k) < fastest ? 0 : space.bounds.high[t]));
-      return [t, most] as const;
-    });
-    return new Map(cut);
-  }
-
   /** A task that misses by itself, the others with all that there may be; null where none is found. */
   *#tooFew(rows: readonly Row[]): Generator<undefined, ReturnType<typeof whole> | null> {
-    const { space } = this.alternative.choice;
     if (rows.length === 1) return null;
-    const busiest = busiestFirst(this.alternative, rows).slice(
-      0,
-      this.#isThorough ? rows.length : 1,
-    );
-    for (const t of busiest) {
-      if (yield* this.#taskMayKeep(t, rows[t])) continue;
+    const order = busiestFirst(this.alternative, rows);
+    for (const t of this.#isThorough ? order : order.slice(0, 1)) {
+      const key = `${t}/${rows[t].join()}`;
+      if (yield* this.#taskMayKeep(key, t, rows[t])) continue;
       this.#problem.standing.explored.ruledOut.task++;
-      let least = rows[t];
-      const main = least.indexOf(Math.max(...least));
-      // Somewhat more of its main kind misses as well, as a rule: then one cut does for many.
-      for (let lift = 0; lift < MOST_LIFTS; lift++) {
-        const more = least.with(main, raised(least[main]));
-        if (sumOf(more) > space.bounds.high[t] || (yield* this.#taskMayKeep(t, more))) break;
-        least = more;
-      }
-      return { cut: new Map([[t, least]]), key: `${t}/${least.join()}` };
+      return { cut: new Map([[t, rows[t]]]), key };
     }
     return null;
   }
 
-  *#taskMayKeep(task: number, row: Row): Generator<undefined, boolean> {
-    const { space, bounds } = this.alternative.choice;
-    const rows = space.bounds.high.map((most, t) => bounds.fastestRow(t, most)).with(task, row);
-    return yield* this.#mayKeep(`${task}/${row.join()}`, rows);
-  }
-
   /** On machines of their own, of which a miss rules out all with as few. */
-  *#mayKeep(key: string, rows: readonly Row[]): Generator<undefined, boolean> {
+  *#taskMayKeep(key: string, task: number, row: Row): Generator<undefined, boolean> {
     const known = this.#keeps.get(key);
     if (known !== undefined) return known;
+    const { space, bounds } = this.alternative.choice;
+    const rows = space.bounds.high.map((most, t) => bounds.fastestRow(t, most)).with(task, row);
     const part = Number(this.#isThorough);
     const look = yield* relaxedLook(this.#problem, this.alternative, rows, part);
     this.#remember(key, { ...look, error: wideError(++this.#wideLooks) });
@@ -329,8 +255,7 @@ export class Descent {
         [...rows[t].entries()].flatMap(([k, n]) => {
           const more = rows.with(t, rows[t].with(k, n + 1));
           const isAllowed = n > 0 && sumOf(rows[t]) < space.bounds.high[t];
-          const cost = (isAllowed ? space.cheapestFor(more)?.cost : undefined) ?? Infinity;
-          return cost < limit - 1e-9 ? [more] : [];
+          return isAllowed && this.#costOf(more) < limit - 1e-9 ? [more] : [];
         }),
       );
       if (ways.length === 0) return;
@@ -341,43 +266,39 @@ export class Descent {
 
   /** Whether these rows keep the goals, on the requests of the search; then they are among those that passed. */
   *keeps(rows: readonly Row[]): Generator<undefined, boolean> {
-    return this.#keeps.get(rows.join(";")) ?? (yield* this.#tried(rows)).keeps;
+    return this.#keeps.get(rows.join(";")) ?? (yield* this.#tried(rows, true));
   }
 
   /** Whether a pilot of these rows, the first of them, may keep the goals; then they are among the hopeful. */
   *hopes(rows: readonly Row[]): Generator<undefined, boolean> {
     if (this.#keeps.has(rows.join(";"))) return false;
-    const { trial: tried, keeps } = yield* this.#tried(rows, false);
     // Its cut is borne out by nothing yet.
     this.#doubt();
-    if (keeps) this.hopeful.push({ ...tried, isPilot: true, pilotScore: scoreOf(tried.trial) });
-    return keeps;
+    return yield* this.#tried(rows, false);
   }
 
   pass(tried: Tried): void {
     const { standing } = this.#problem;
     this.passed.push(tried);
-    const isCheaper =
-      standing.incumbent === null || costOfTried(tried) < costOfTried(standing.incumbent);
-    if (isCheaper) standing.incumbent = tried;
+    const { incumbent } = standing;
+    if (incumbent === null || costOfTried(tried) < costOfTried(incumbent))
+      standing.incumbent = tried;
   }
 
-  *#tried(
-    rows: readonly Row[],
-    isThorough = true,
-  ): Generator<undefined, { readonly trial: Tried; readonly keeps: boolean }> {
+  *#tried(rows: readonly Row[], isThorough: boolean): Generator<undefined, boolean> {
     const { standing } = this.#problem;
     const shape = this.alternative.choice.space.cheapestFor(rows);
     if (shape === null) throw new Error("rows without room");
-    const contender: Contender = contenderOf(this.alternative, shape);
+    const contender = contenderOf(this.alternative, shape);
     standing.explored.combinations++;
     const look = yield* lookedAt(this.#problem, contender.document, Number(isThorough));
     const tried = { contender, trial: look.trial };
     note(standing, tried);
     this.#remember(rows.join(";"), look);
-    if (look.keeps && isThorough) this.pass(tried);
     if (!look.keeps) standing.nearest = nearer(standing.nearest, tried);
-    return { trial: tried, keeps: look.keeps };
+    else if (isThorough) this.pass(tried);
+    else this.hopeful.push(tried);
+    return look.keeps;
   }
 
   #remember(key: string, look: Look): void {

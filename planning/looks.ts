@@ -51,8 +51,7 @@ export function* lookedAt(
     yield* laboratory.extend(trial, n);
     if (reachOf(trial) < 0 || isClear(trial)) break;
   }
-  const keeps = scoreOf(trial) >= 0;
-  return { document: trial.document, trial, keeps, error };
+  return { document: trial.document, trial, keeps: scoreOf(trial) >= 0, error };
 }
 
 /** Whether these rows may keep the goals on machines of their own: if not, no cluster with as few does. */

@@ -2,6 +2,7 @@
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { attainmentOf, type Goal } from "../results/slo.ts";
 import type { Alternative, Choice } from "./contenders.ts";
+import { slotsOf } from "./cover.ts";
 import { isBornOut, relaxedLook } from "./looks.ts";
 import { wideError } from "./outlook.ts";
 import { pilotOf } from "./run-length.ts";
@@ -10,9 +11,13 @@ import type { Problem, Shortage } from "./standing.ts";
 
 /** The figure that is missing, as a sentence; null where bounds leave a search to do. */
 export function missingOf({ alternatives, goals }: Problem): string | null {
-  const reasons = alternatives.map((one) => (one.proceeds ? null : reasonFor(one, goals)));
+  let reason: string | null = null;
+  for (const one of alternatives) {
+    reason = one.proceeds ? null : reasonFor(one, goals);
+    if (reason === null) return null;
+  }
   // The last has the largest batches, in which replicas do most.
-  return reasons.includes(null) ? null : (reasons.at(-1) ?? null);
+  return reason;
 }
 
 function reasonFor(alternative: Alternative, goals: readonly Goal[]): string | null {
@@ -60,7 +65,7 @@ function roomFor(
   for (const { tasks: own } of room) {
     const those = room.filter((one) => String(one.tasks) === String(own));
     const kinds = those.filter((one) => kind === null || one.kind === kind);
-    const slots = sumOf(kinds.flatMap((one) => one.slots.map((n, node) => n * counts[node])));
+    const slots = sumOf(kinds.map((one) => slotsOf(one.slots, counts)));
     const needed = sumOf(own.map((t) => least[t]));
     if (needed <= slots) continue;
     const each = own.flatMap((t) => (least[t] === 0 ? [] : `${tasks[t]} ${least[t]}`)).join(", ");

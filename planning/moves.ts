@@ -36,15 +36,6 @@ export function busiestFirst(
   return [...rows.keys()].sort((a, b) => loads[b] - loads[a]);
 }
 
-/** Whether a task has more jobs than it can do, as far as they are known. */
-export function isOverloaded(
-  { choice, batches, isOpen, proceeds }: Alternative,
-  row: Row,
-  task: number,
-): boolean {
-  return !proceeds && choice.bounds.utilisation(task, row, batches[task], !isOpen) >= 1;
-}
-
 /** With a machine less: a replica of the task that stays least busy goes, until there is room for the others. */
 function withMachines(
   alternative: Alternative,
@@ -90,7 +81,7 @@ export function cheaper(
       let few = without(least);
       for (let more = 1; few.length === 0 && more < MOST_AT_ONCE; more++)
         few = without(least + more);
-      const isSlow = bounds.meanMs(t, k) > bounds.fastestMs(t, row);
+      const isSlow = bounds.meanMs(t, k) > bounds.meanMs(t, bounds.fastestKind(t, row));
       return [...few, ...(isSlow ? without(n, `${t}/${k}`) : [])];
     }),
   );

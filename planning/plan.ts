@@ -4,6 +4,7 @@
  */
 
 import { Fault } from "../engine/basics/fault.ts";
+import { grouped } from "../engine/basics/iterables.ts";
 import { goalsOf } from "../results/slo.ts";
 import { poolNames } from "../scenario/compile/compile.ts";
 import { type PlacementByKind, placementByNode } from "../scenario/compile/placement.ts";
@@ -157,12 +158,9 @@ export function* makePlans(
   inputs: SimulationInputs,
   options: PlanOptions,
 ): Generator<Step, readonly Plan[]> {
-  const loads = new Map<string, Swept[]>();
-  for (const swept of sweptOf(loaded, inputs)) {
-    refuse(swept.document, loaded.file);
-    const key = JSON.stringify(swept.load);
-    loads.set(key, [...(loads.get(key) ?? []), swept]);
-  }
+  const swept = sweptOf(loaded, inputs);
+  for (const { document } of swept) refuse(document, loaded.file);
+  const loads = grouped(swept, ({ load }) => JSON.stringify(load));
   const plans: Plan[] = [];
   for (const combinations of loads.values()) {
     const step = { done: plans.length, of: loads.size, requests: 0 };
@@ -224,7 +222,6 @@ function planOf(
     ...(isBatchSpaceCut ? ["batches" as const] : []),
     ...notSearched(document, choice.slowsDown, scales, cheapest < cost),
   ];
-  const answer = (tried: Tried): Answer => answerOf(tried, load);
   const { workload, run } = given.document;
   return {
     parameters: load,
@@ -237,9 +234,9 @@ function planOf(
       latencyMs,
       percentile: Number((share * 100).toPrecision(12)),
     })),
-    best: best === null ? null : answer(best),
-    runnersUp: (search?.runnersUp ?? []).map(answer),
-    nearest: best !== null || nearest === null ? null : answer(nearest),
+    best: best === null ? null : answerOf(best, load),
+    runnersUp: (search?.runnersUp ?? []).map((one) => answerOf(one, load)),
+    nearest: best !== null || nearest === null ? null : answerOf(nearest, load),
     allCheaperTried: (best === null || isConfirmed) && left.length === 0,
     state: best === null ? "none" : isConfirmed ? "confirmed" : "not confirmed",
     missing: standing.missing,

@@ -54,9 +54,7 @@ function withoutDetection(document: ScenarioDocument): ScenarioDocument {
 
 function shortened(document: ScenarioDocument, share: number): ScenarioDocument {
   const { workload } = document;
-  if (!STATIONARY.has(workload.arrivals) || !("durationS" in workload || "requests" in workload)) {
-    return document;
-  }
+  if (!STATIONARY.has(workload.arrivals)) return document;
   const { durationS, requests } = workload as { durationS?: number; requests?: number };
   const part = Math.max(FEWEST_PILOT_REQUESTS, Math.ceil((requests ?? 0) * share));
   const span = {

@@ -6,7 +6,7 @@
 
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, combinationsOf } from "./contenders.ts";
-import { Descent, type Hopeful } from "./descent.ts";
+import { Descent } from "./descent.ts";
 import { isClear, looksAt, MOST_DOUBTED } from "./looks.ts";
 import { reachOf, scoreOf } from "./outlook.ts";
 import { brief } from "./run-length.ts";
@@ -21,7 +21,7 @@ import {
   type Search,
   type Tried,
 } from "./standing.ts";
-import { FIRST_REPLICATIONS, type Trial } from "./trial.ts";
+import { FIRST_REPLICATIONS } from "./trial.ts";
 
 /** From so many combinations of machines, replicas and schedulers on, an incumbent comes first. */
 const LARGE = 200_000;
@@ -46,8 +46,8 @@ export function isLarge({ alternatives }: Pick<Problem, "alternatives">): boolea
 }
 
 /** Whether its scheduler did worse than that of the other on the same cluster and requests. */
-function isBehind(one: Hopeful, other: Hopeful): boolean {
-  return clusterOf(one) === clusterOf(other) && one.pilotScore < other.pilotScore;
+function isBehind(one: Tried, other: Tried): boolean {
+  return clusterOf(one) === clusterOf(other) && scoreOf(one.trial) < scoreOf(other.trial);
 }
 
 function clusterOf({ contender: { shape } }: Tried): string {
@@ -90,10 +90,10 @@ export class Descents {
     let before = Number.POSITIVE_INFINITY;
     yield* this.#round(groups, FOR_OTHERS);
     // Neighbours of what was found last are worth a look by all schedulers.
-    while (this.#isLarge && this.#limit < before && this.#foundAt > laboratory.spent - IDLE) {
+    const isLeft = () => laboratory.spent < Math.min(MOST, this.#foundAt + IDLE);
+    while (this.#isLarge && this.#limit < before && isLeft()) {
       before = this.#limit;
-      if (laboratory.spent < MOST)
-        yield* this.#round(groups, Math.min(MOST, laboratory.spent + ROUND));
+      yield* this.#round(groups, Math.min(MOST, laboratory.spent + ROUND));
     }
     const open = groups.find((group) => group.some(({ bound }) => Number.isFinite(bound)));
     if (this.#limit === Number.POSITIVE_INFINITY && open) yield* this.#settle(open, 1);
@@ -136,7 +136,7 @@ export class Descents {
   *#settle(group: readonly Descent[], until: number): Generator<undefined, void> {
     const [first] = group;
     if (group.every(({ bound }) => bound >= this.#limit - 1e-9)) return;
-    if (this.#isLarge) yield* first.fromAbove(until);
+    if (this.#isLarge) yield* first.fromAbove(this.#limit, until);
     let refusals = { cost: 0, count: 0 };
     for (;;) {
       const isRefuted = this.#isLarge && refusals.count >= MOST_REFUSALS;
@@ -154,7 +154,7 @@ export class Descents {
       const own = group.find((one) => one.passed.includes(found)) as Descent;
       const beyond = refusals.count - MOST_REFUSALS;
       yield* own.refused(found, trial, this.#limit, Math.ceil(LEAP ** Math.max(0, beyond)));
-      if (beyond === 0 || (beyond > 0 && this.#isLarge)) for (const one of group) one.drop(cost);
+      if (beyond >= 0) for (const one of group) one.drop(cost);
     }
   }
 
@@ -188,40 +188,32 @@ export class Descents {
     }
   }
 
-  /** Always one replication more of the best of a price, until it is clear; after one that misses on all, the next price. */
+  /** The best of a price until it is clear, then the next best; after one that misses on all, the next price. */
   *#raced(group: readonly Descent[], price: number): Generator<undefined, void> {
-    const { laboratory, standing } = this.#problem;
+    const { laboratory, standing, goals } = this.#problem;
     for (;;) {
-      const field = group
-        .flatMap((one) => one.hopeful)
-        .filter((one) => costOfTried(one) <= price + 1e-9);
-      const [first] = ranked(field);
-      if (first === undefined) return;
-      first.trial = yield* this.#started(first);
-      const { runs } = first.trial;
-      const most = Math.max(looksAt(first.trial), scoreOf(first.trial) < 0 ? MOST_DOUBTED : 0);
-      const isDone = !first.isPilot && (isClear(first.trial) || runs.length >= most);
-      first.isPilot = false;
-      if (!isDone) yield* laboratory.extend(first.trial, runs.length + 1);
-      note(standing, first);
-      const isOut = isDone ? scoreOf(first.trial) < 0 : reachOf(first.trial) < 0;
-      const isGone = (one: Hopeful) => one === first || (isOut && (isDone || isBehind(one, first)));
-      if (isOut || isDone) for (const one of field.filter(isGone)) this.#drop(one);
-      if (isOut) standing.nearest = nearer(standing.nearest, first);
-      if (isOut || !isDone) continue;
-      (group.find((one) => one.alternative === first.contender.alternative) as Descent).pass(first);
-      return;
+      const hopeful = group.flatMap((one) => one.hopeful);
+      const field = ranked(hopeful.filter((one) => costOfTried(one) <= price + 1e-9));
+      if (field.length === 0) return;
+      const [first] = field;
+      const behind = field.filter((one) => isBehind(one, first));
+      const { document, alternative } = first.contender;
+      const trial = yield* laboratory.start(brief(document), goals, first.trial);
+      const most = () => Math.max(looksAt(trial), scoreOf(trial) < 0 ? MOST_DOUBTED : 0);
+      do yield* laboratory.extend(trial, trial.runs.length + 1);
+      while (reachOf(trial) >= 0 && !isClear(trial) && trial.runs.length < most());
+      const tried = { ...first, trial };
+      note(standing, tried);
+      const isKept = scoreOf(trial) >= 0;
+      this.#drop(isKept ? [first] : reachOf(trial) < 0 ? [first, ...behind] : field);
+      if (isKept) return group.find((one) => one.alternative === alternative)?.pass(tried);
+      standing.nearest = nearer(standing.nearest, tried);
     }
   }
 
-  /** Its pilot goes on as a trial. */
-  *#started({ isPilot, contender, trial }: Hopeful): Generator<undefined, Trial> {
-    const { laboratory, goals } = this.#problem;
-    return isPilot ? yield* laboratory.start(brief(contender.document), goals, trial) : trial;
-  }
-
-  #drop(tried: Hopeful): void {
-    for (const one of this.#descents) one.hopeful = one.hopeful.filter((other) => other !== tried);
+  #drop(gone: readonly Tried[]): void {
+    for (const one of this.#descents)
+      one.hopeful = one.hopeful.filter((other) => !gone.includes(other));
   }
 
   #tellBound(): void {
@@ -265,7 +257,7 @@ export class Descents {
   /** Leaves out a cluster whose scheduler treats every request of its pilot as a simpler one does. */
   #leaveAlike({ hopeful, alternative }: Descent): void {
     const last = hopeful.at(-1);
-    if (last?.isPilot !== true) return;
+    if (last === undefined) return;
     const key = `${clusterOf(last)}/${last.trial.runs[0].digest}`;
     const simpler = this.#seen.get(key);
     if (simpler === undefined) this.#seen.set(key, alternative);
@@ -277,7 +269,7 @@ export class Descents {
   /** Others of the price, other schedulers on the plan's cluster, or the next cluster that keeps the goals. */
   *#runnersUp({ contender }: Tried): Generator<undefined, readonly Tried[]> {
     const { alternative, shape } = contender;
-    const { laboratory } = this.#problem;
+    const { laboratory, goals } = this.#problem;
     const own = this.#descents.find((one) => one.alternative === alternative) as Descent;
     const passed = (): readonly Tried[] =>
       this.#descents.flatMap((one) => one.passed.filter((each) => each.contender !== contender));
@@ -294,8 +286,8 @@ export class Descents {
       if (next === undefined && own.bound === Number.POSITIVE_INFINITY) break;
       if (next === undefined) yield* own.advance();
       else {
-        this.#drop(next);
-        const trial = yield* this.#started(next);
+        this.#drop([next]);
+        const trial = yield* laboratory.start(brief(next.contender.document), goals, next.trial);
         for (let n = 1; n <= FIRST_REPLICATIONS && reachOf(trial) >= 0; n++)
           yield* laboratory.extend(trial, n);
         if (scoreOf(trial) >= 0) found.push({ ...next, trial });

@@ -6,7 +6,7 @@
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { canHold, tasksToPlace } from "../scenario/compile/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
-import { cheapestCover } from "./cover.ts";
+import { cheapestCover, type Need, slotsOf } from "./cover.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 type Group = Omit<NodeDocument, "power">;
@@ -153,20 +153,14 @@ export class Space {
   slotsFor(task: number, counts = this.counts): readonly number[] {
     return this.runsOn[task].map((runs, kind) => {
       const own = this.room.filter((one) => one.kind === kind && one.tasks.includes(task));
-      const slots = own.map((one) => sumOf(one.slots.map((n, node) => n * counts[node])));
+      const slots = own.map((one) => slotsOf(one.slots, counts));
       return runs ? Math.min(...slots) : 0;
     });
   }
 
   /** The cheapest machines with room for the replicas; null where there are none. */
   cheapestFor(rows: readonly Row[]): Shape | null {
-    const needs = this.room
-      .map(({ kind, tasks, slots }) => ({
-        slots,
-        left: sumOf(tasks.map((task) => rows[task][kind])),
-      }))
-      .filter(({ left }) => left > 0);
-    const machines = cheapestCover(needs, this.counts, this.prices);
+    const machines = cheapestCover(this.#needs(rows), this.counts, this.prices);
     if (machines === null) return null;
     const { cost, counts } = machines;
     if (this.hosting === "apart") return { cost, machines: counts, rows };
@@ -176,9 +170,12 @@ export class Space {
   }
 
   fits(counts: readonly number[], rows: readonly Row[]): boolean {
-    return this.room.every(({ kind, tasks, slots }) => {
-      const replicas = sumOf(tasks.map((task) => rows[task][kind]));
-      return replicas <= sumOf(slots.map((each, node) => each * counts[node]));
+    return this.#needs(rows).every(({ slots, left }) => left <= slotsOf(slots, counts));
+  }
+
+  #needs(rows: readonly Row[]): readonly Need[] {
+    return this.room.map(({ kind, tasks, slots }) => {
+      return { slots, left: sumOf(tasks.map((task) => rows[task][kind])) };
     });
   }
 
@@ -187,31 +184,36 @@ export class Space {
     const nodes = (this.#document.cluster.nodes ?? []).flatMap((node, i) =>
       machines[i] === 0 ? [] : [{ ...node, count: machines[i] }],
     );
-    return this.#clusterWith(rows, nodes, this.#placementOf(machines, rows, this.#sizesMb));
+    return this.#clusterWith(rows, nodes, machines, this.#sizesMb);
   }
 
   /** Each replica on a machine of its own, of which none runs short: more than any shape of these rows can do. */
   relaxedClusterOf(rows: readonly Row[]): ClusterDocument {
     const count = sumOf(rows.map(sumOf));
     const nodes = (this.#document.cluster.nodes ?? []).map((node) => {
-      return { ...node, count, devices: withoutLimits(node.devices) };
+      const unlimited = Object.entries(node.devices).map(([device, one]) => {
+        return [device, typeof one === "number" ? one : { ...one, memoryMb: undefined }];
+      });
+      return { ...node, count, devices: Object.fromEntries(unlimited) };
     });
     const machines = this.counts.map(() => count);
     const none = rows.map(() => 0);
-    return this.#clusterWith(rows, nodes, this.#placementOf(machines, rows, none));
+    return this.#clusterWith(rows, nodes, machines, none);
   }
 
   /** The placement where devices differ or slots host several tasks. */
   #clusterWith(
     rows: readonly Row[],
     nodes: NodeDocument[],
-    placement: ClusterDocument["placement"],
+    machines: readonly number[],
+    sizesMb: readonly number[],
   ): ClusterDocument {
     const { nodes: given, ...cluster } = this.#document.cluster;
     const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sumOf(rows[i])]));
     if (given === undefined) return { ...cluster, replicas };
-    const isPlain = this.kinds === 1 && this.hosting === "apart";
-    return { ...cluster, replicas, nodes, ...(isPlain ? {} : { placement }) };
+    if (this.kinds === 1 && this.hosting === "apart") return { ...cluster, replicas, nodes };
+    const placement = this.#placementOf(machines, rows, sizesMb);
+    return { ...cluster, replicas, nodes, placement };
   }
 
   /** Large models first, so that they find the slots with memory for them; a slot may host one task, or all. */
@@ -256,10 +258,4 @@ function kindsOf(
     kinds.set(key, kind);
     return kind;
   };
-}
-
-function withoutLimits(devices: NodeDocument["devices"]): NodeDocument["devices"] {
-  const unlimited = (device: NodeDocument["devices"][string]) =>
-    typeof device === "number" ? device : { ...device, memoryMb: undefined };
-  return Object.fromEntries(Object.entries(devices).map(([kind, one]) => [kind, unlimited(one)]));
 }

@@ -66,7 +66,7 @@ export function nothingFound(): Standing {
     shortage: null,
     unclear: null,
     needed: null,
-    explored: { ...counts, ruledOut: { serviceTime: 0, task: 0 } },
+    explored: { ...counts, ruledOut: { task: 0 } },
     noted: new Map(),
   };
 }
@@ -80,17 +80,14 @@ export interface Tried {
 export interface Explored {
   /** Combinations of scheduler, machines and placement that were looked at. */
   combinations: number;
-  /** How many of them nothing was simulated for, by the reason. */
-  readonly ruledOut: Record<RuledOut, number>;
+  /** How many of them were ruled out by a task that has too few replicas whatever the others have. */
+  readonly ruledOut: { task: number };
   /** Contenders that were simulated. */
   simulated: number;
   confirmations: number;
   /** Simulated, of all trials. */
   requests: number;
 }
-
-/** `library/plan-results.ts` has a sentence for each. */
-export type RuledOut = "serviceTime" | "task";
 
 /** The end of a search adds this to how it stands. */
 export interface Search {

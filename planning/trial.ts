@@ -235,10 +235,7 @@ const SHORT = 0.25;
  * Replications that would probably tell what these outlooks leave open; null where the share is too close to a goal for
  * any to do, or the inputs too uncertain.
  */
-function lengthThatTells(
-  { goals, runs }: Trial,
-  outlooks: readonly Outlook[],
-): Pick<NonNullable<Confirmed["needed"]>, "replications" | "because"> {
+function lengthThatTells({ goals, runs }: Trial, outlooks: readonly Outlook[]) {
   const times = goals.map((goal, i) => {
     const { mean, low, inputs } = outlooks[i];
     const cautious = outlook(goal, runs, SHORT).low;
@@ -249,27 +246,23 @@ function lengthThatTells(
     const width = Math.sqrt((mean - low) ** 2 - inputs ** 2) + (mean - cautious);
     return Math.max(1, width ** 2 / (margin ** 2 - inputs ** 2));
   });
-  if (times.includes(null)) return { replications: null, because: "close" };
+  if (times.includes(null)) return { replications: null, because: "close" as const };
   const most = Math.max(...(times as number[]));
-  if (most === Number.POSITIVE_INFINITY) return { replications: null, because: "inputs" };
+  if (most === Infinity) return { replications: null, because: "inputs" as const };
   return { replications: Math.ceil(runs.length * most), because: null };
 }
 
 /** By pipeline. */
-export function keptOf({ goals, runs, drawn }: Trial): Readonly<Record<string, Kept>> {
-  const kept = goals.map((goal) => {
-    const sloAttainmentRatio = attainmentOf(goal, runs, drawn).estimate;
-    return [goal.pipeline, { sloAttainmentRatio, latencyMs: latencyOf(runs, drawn, goal) }];
+export function keptOf(trial: Trial): Readonly<Record<string, Kept>> {
+  const kept = trial.goals.map((goal) => {
+    const sloAttainmentRatio = attainmentOf(goal, trial.runs, trial.drawn).estimate;
+    return [goal.pipeline, { sloAttainmentRatio, latencyMs: latencyOf(trial, goal) }];
   });
   return Object.fromEntries(kept);
 }
 
 /** A pipeline has figures of its own where there are several. */
-function latencyOf(
-  runs: readonly RunSummary[],
-  drawn: readonly DrawnRun[],
-  { pipeline, share }: Goal,
-): Estimate | null {
+function latencyOf({ runs, drawn }: Trial, { pipeline, share }: Goal): Estimate | null {
   const metric = `latencyP${Number((share * 100).toPrecision(12))}Ms`;
   const latency = ({ pipelines, metrics }: RunFigures): number | undefined => {
     const own: Readonly<Record<string, number | undefined>> = pipelines[pipeline] ?? metrics;

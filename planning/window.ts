@@ -42,25 +42,19 @@ export function arrivalsOver(
 ): Arrivals | null {
   switch (workload.arrivals) {
     case "diurnal":
-    case "ramp": {
-      const lengthS = expectedSeconds(workload);
-      const until = (s: number): number =>
-        workload.arrivals === "ramp"
-          ? rampRequests(workload.rates, s)
-          : diurnalRequests(workload, s);
-      return lengthS === 0 ? null : sampled(lengthS, until);
-    }
+      return sampled(expectedSeconds(workload), (s) => diurnalRequests(workload, s));
+    case "ramp":
+      return sampled(expectedSeconds(workload), (s) => rampRequests(workload.rates, s));
     case "trace": {
       const { scale, durationS = Number.POSITIVE_INFINITY, repeat, requests } = workload;
       const instants = (traces[workload.file] ?? []).map((us) => (us * scale) / 1e6);
-      const lengthS = Math.min(durationS, instants.at(-1) ?? 0);
-      if (lengthS === 0 || repeat !== undefined || requests !== undefined) return null;
+      if (repeat !== undefined || requests !== undefined) return null;
       let before = 0;
-      const counted = sampled(lengthS, (s) => {
+      const counted = sampled(Math.min(durationS, instants.at(-1) ?? 0), (s) => {
         while (before < instants.length && instants[before] <= s) before++;
         return before;
       });
-      return { ...counted, isCounted: true };
+      return counted && { ...counted, isCounted: true };
     }
     case "burst":
       return { atS: [0, BURST_S], count: [0, workload.requests] };
@@ -69,7 +63,8 @@ export function arrivalsOver(
   }
 }
 
-function sampled(lengthS: number, until: (seconds: number) => number): Arrivals {
+function sampled(lengthS: number, until: (seconds: number) => number): Arrivals | null {
+  if (lengthS === 0) return null;
   const atS = Array.from({ length: PIECES + 1 }, (_, i) => (lengthS * i) / PIECES);
   return { atS, count: atS.map(until) };
 }
@@ -125,12 +120,7 @@ export function windowed(
 }
 
 /** A share of all requests, with so many jobs each, of which the share `missed` need not be served within the grace. */
-interface Needed {
-  readonly share: number;
-  readonly visits: number;
-  readonly missed: number;
-  readonly graceS: number;
-}
+type Needed = Readonly<Record<"share" | "visits" | "missed" | "graceS", number>>;
 
 /** Jobs per second that replicas must do: for any stretch of time its jobs but for those missed, by the end of the longest grace. */
 export function neededPerS({ atS, count }: Arrivals, needs: readonly Needed[]): number {
