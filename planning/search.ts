@@ -205,7 +205,9 @@ export class Descents {
       const tried = { ...first, trial };
       note(standing, tried);
       const isKept = scoreOf(trial) >= 0;
-      this.#drop(isKept ? [first] : reachOf(trial) < 0 ? [first, ...behind] : field);
+      // Under faults a pilot tells little of how others of the price do.
+      const isAlone = reachOf(trial) < 0 || (document.faults?.random ?? []).length > 0;
+      this.#drop(isKept ? [first] : isAlone ? [first, ...behind] : field);
       if (isKept) return group.find((one) => one.alternative === alternative)?.pass(tried);
       standing.nearest = nearer(standing.nearest, tried);
     }
