@@ -174,7 +174,7 @@ function sentences(entry: PlanEntry): readonly string[] {
     (name) => best === null || (name !== "trials" && name !== "budget"),
   );
   const leftOut = shown.map((name) => LEFT_OUT[name]);
-  const untold = needed === null ? [] : [untoldText(needed)];
+  const untold = needed === null ? [] : [untoldText(needed, best?.replications ?? 1)];
   if (best === null && entry.stopped) {
     return ["the search ended before it found a cluster that keeps the SLO", ...untold, explored];
   }
@@ -205,14 +205,14 @@ function sentences(entry: PlanEntry): readonly string[] {
   ];
 }
 
-function untoldText({
-  replications,
-  because,
-  durationS,
-}: NonNullable<PlanEntry["needed"]>): string {
+/** `had`: replications that left it open. */
+function untoldText(
+  { replications, because, durationS }: NonNullable<PlanEntry["needed"]>,
+  had: number,
+): string {
   const what = "cannot tell: fresh requests neither confirm nor refute it";
   if (because === "close") {
-    return `${what}, and its share is so close to the SLO that no length would probably tell: allow more machines, or a longer SLO`;
+    return `${what}, and its share is too close to the SLO for these to name a length that would probably tell: \`--replications ${4 * had}\` halves their doubt; or allow more machines, or a larger \`slo.latencyMs\``;
   }
   if (replications === null) {
     return `${what}, for the measured profiles are too uncertain: calibrate in more rounds, or give it a longer SLO`;

@@ -49,9 +49,8 @@ function withMachines(
     tasks.flatMap((t) => {
       const fewer = rows[t].with(kind, rows[t][kind] - 1);
       if (slots[node] === 0 || fewer[kind] < 0 || sumOf(fewer) < space.bounds.low[t]) return [];
-      return [
-        { fewer: rows.with(t, fewer), load: bounds.utilisation(t, fewer, alternative.batches[t]) },
-      ];
+      const load = bounds.utilisation(t, fewer, alternative.batches[t]);
+      return [{ fewer: rows.with(t, fewer), load }];
     }),
   );
   if (ways.length === 0) return null;

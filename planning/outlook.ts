@@ -33,7 +33,7 @@ const FEWEST_FOR_SPREAD = 4;
  * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
  * independent requests would have it; without any late request the lower limit is error^(1/episodes), `episodes` a
  * run, exact for episodes that make all or none late (Clopper and Pearson, Biometrika 26(4), 1934). One run says
- * nothing of the spread of runs, so its limits take late requests to come in clusters; so does the lower limit of two.
+ * nothing of the spread of runs: its limits, and the lower one of two, take late requests to come in clusters or episodes.
  * The upper limit of few runs is one that so many late requests leave likely if the goal is just kept (a score test).
  * The doubt of measured inputs, of which `drawn` are draws, adds to both in squares.
  */
@@ -51,14 +51,14 @@ export function outlook(
   const inputs = inputHalfWidth(changes, error);
   if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1, inputs };
   const independent = Math.sqrt((mean * (1 - mean)) / requests);
-  const clustered = 3 * Math.sqrt(CLUSTERED) * independent;
+  const free = Math.min(episodes * runs.length, requests / CLUSTERED);
+  const clustered = 3 * Math.sqrt((mean * (1 - mean)) / free);
   const freedom = runs.length - 1;
   const spread = freedom === 0 ? 0 : halfWidth95 / studentT(freedom, 0.025);
   const width = (tail: number): number =>
     freedom === 0 ? clustered : studentT(freedom, tail) * Math.max(spread, independent);
   const below = freedom === 1 ? Math.max(width(error), clustered) : width(error);
   const least = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
-  const free = Math.min(episodes * runs.length, requests / CLUSTERED);
   const likely = 3 * Math.sqrt((goal.share * (1 - goal.share)) / free);
   const most = runs.length < FEWEST_FOR_SPREAD ? Math.min(width(above), likely) : width(above);
   const upwards = Math.hypot(most, inputHalfWidth(changes, above));

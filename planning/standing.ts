@@ -128,7 +128,6 @@ export function note(standing: Standing, tried: Tried, isConfirmed = false): voi
     const { mean, low, high } = outlook(goal, runs, ENDS_ERROR, episodes, ENDS_ERROR, drawn);
     return [goal.pipeline, { mean, low: Math.max(0, low), high: Math.min(1, high) }];
   });
-  const isOut = reachOf(trial) < 0;
   const key = JSON.stringify([document.scheduler, parameters, shape.machines, shape.rows]);
   noted.delete(key);
   noted.set(key, {
@@ -137,7 +136,7 @@ export function note(standing: Standing, tried: Tried, isConfirmed = false): voi
     cost: costOfTried(tried),
     replicas: replicasOf(contender),
     kept: Object.fromEntries(kept),
-    state: isConfirmed ? "confirmed" : isOut ? "ruled out" : "not confirmed",
+    state: isConfirmed ? "confirmed" : reachOf(trial) < 0 ? "ruled out" : "not confirmed",
   });
   if (noted.size > MOST_NOTED) noted.delete(noted.keys().next().value as string);
 }

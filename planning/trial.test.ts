@@ -174,6 +174,12 @@ describe("limits of a share", () => {
     expect(reachOf(trialOf([0.93], 1200))).toBeLessThan(0);
     expect(reachOf(trialOf([0.98], 1200))).toBeGreaterThan(0);
     expect(reachOf(trialOf([0.93], 1200, crashing))).toBeGreaterThan(0);
+    const lenient = (one: ReturnType<typeof trialOf>) => ({
+      ...one,
+      goals: [{ ...goal, share: 0.8 }],
+    });
+    expect(reachOf(lenient(trialOf([0.55], 1200)))).toBeLessThan(0);
+    expect(reachOf(lenient(trialOf([0.55], 1200, crashing)))).toBeGreaterThan(0);
   });
 
   test("rule out a cluster that keeps its SLO exactly no more often than asked for", () => {

@@ -120,7 +120,13 @@ function knownText(all: readonly KnownAnswer[]): string {
   const missed = confirmed.filter(({ truth, share }) => (truth as number) < share);
   const asked = all.filter((one) => one.asked);
   const then = asked.filter((one) => one.confirmedThen);
-  return `${confirmed.length} confirmed plans of ${all.length}: ${missed.length} miss (${percent(missed.length / confirmed.length)}); ${asked.length} asked for a length, ${then.length} were confirmed with it (${percent(then.length / asked.length)})`;
+  const missText = `${missed.length} miss${shareText(missed.length, confirmed.length)}`;
+  const thenText = `${then.length} were confirmed with it${shareText(then.length, asked.length)}`;
+  return `${confirmed.length} confirmed plans of ${all.length}: ${missText}; ${asked.length} asked for a length, ${thenText}`;
+}
+
+function shareText(count: number, of: number): string {
+  return of === 0 ? "" : ` (${percent(count / of)})`;
 }
 
 function largeText(all: readonly LargeAnswer[]): string {
