@@ -187,7 +187,7 @@ function sentences(entry: PlanEntry): readonly string[] {
       ...untold,
       [explored, ...leftOut].join("; "),
       ...(entry.missing === null ? [] : [entry.missing]),
-      "faster machines or a larger `slo.latencyMs` would help; where waits make requests late, also more machines, or replicas by --max-replicas",
+      "faster machines or a larger `slo.latencyMs` help where services are slow; more machines, or replicas by --max-replicas, where waits or outages make requests late",
     ];
   }
   const equals = alike.length === 0 ? "" : ` (in a pilot request for request as ${namesOf(alike)})`;

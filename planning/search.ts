@@ -237,18 +237,18 @@ export class Descents {
     return part < 0.99 ? text : null;
   }
 
-  /** The nearest miss and its scheduler's fullest cluster, which few replications of the search may not tell apart. */
+  /** The nearest miss; with faults, of which few replications see few, also its scheduler's fullest cluster. */
   *#lost(): Generator<undefined, void> {
     const { standing, laboratory, goals } = this.#problem;
     if (standing.incumbent !== null || standing.unclear !== null) return;
     const near = standing.nearest?.contender ?? null;
     const own = this.#descents.find(({ alternative }) => alternative === near?.alternative);
-    const fullest = yield* (own ?? this.#descents[0]).nearest();
+    const hasFaults = (near?.document.faults?.random ?? []).length > 0;
+    const fullest = near === null || hasFaults ? yield* (own ?? this.#descents[0]).nearest() : null;
     let nearest: Tried | null = null;
     for (const contender of [near, fullest]) {
       if (contender === null) continue;
       const trial = yield* laboratory.start(contender.document, goals);
-      const hasFaults = (contender.document.faults?.random ?? []).length > 0;
       yield* laboratory.extend(trial, hasFaults ? MOST_DOUBTED : FIRST_REPLICATIONS);
       nearest = nearer(nearest, { contender, trial });
       standing.nearest = nearest;

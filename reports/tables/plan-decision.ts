@@ -74,7 +74,7 @@ function unsolved(entry: PlanEntry, load: string): Decision {
       ...told([["missing", missing ?? ""]]),
       [
         "would help",
-        "a faster model or device, or a larger `slo.latencyMs`; where waits make requests late, also more machines, or replicas (`--max-replicas`)",
+        "a faster model or device, or a larger `slo.latencyMs`, where services are slow; more machines, or replicas (`--max-replicas`), where waits or outages make requests late",
       ],
     ],
     chosen: undefined,
