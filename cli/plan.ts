@@ -1,14 +1,11 @@
 /** `tandem plan`: the cheapest cluster, placement and scheduler that keep the latency goals. */
 import { join } from "node:path";
-import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { type PlanProgress, plan as planned, planText, repeatCommand } from "../library/index.ts";
 import { formatNumber, formatRuns } from "../reports/tables/format.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
 import { parseSetOption } from "../scenario/parse.ts";
 import { isWithin } from "../scenario/reading/issues.ts";
-import { validationSchema } from "../scenario/schema/run.ts";
-import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { columns, print } from "./command-line.ts";
 import { untilInterrupted } from "./failure.ts";
 import type { Arguments, PLAN_COMMAND, SCENARIO } from "./options.ts";
@@ -24,7 +21,11 @@ export async function plan(args: PlanArguments): Promise<void> {
   const shown = planProgress();
   let isStopped = false;
   let unwritten: unknown;
-  const { document, scenario: running } = await untilInterrupted(async (stop) => {
+  const {
+    document,
+    scenario: running,
+    validationS,
+  } = await untilInterrupted(async (stop) => {
     const found = await planned(loaded, {
       ...args,
       stop,
@@ -51,9 +52,10 @@ export async function plan(args: PlanArguments): Promise<void> {
   if (out !== undefined && running !== null && !json) {
     const validate = repeatCommand("validate", join(out, "plan.yaml"), { out });
     process.stdout.write(`next: ${validate}; ${repeatCommand("report", out, {})}\n`);
-    const seconds = realSeconds(running);
-    if (seconds >= LONG_S)
-      process.stdout.write(`\`validate\` takes at least ${duration(seconds)}, as real runs do\n`);
+    if (validationS >= LONG_S)
+      process.stdout.write(
+        `\`validate\` takes at least ${duration(validationS)}, as real runs do\n`,
+      );
   }
   const all = document.plans.length;
   for (const [state, what] of Object.entries(UNSOLVED)) {
@@ -65,12 +67,6 @@ export async function plan(args: PlanArguments): Promise<void> {
 
 /** Validations of less need no notice. */
 const LONG_S = 300;
-
-/** The least that a validation takes: its runs, in real time. */
-function realSeconds({ workload, validation }: ScenarioDocument): number {
-  const { repeats, timeScale } = validationSchema.parse(validation ?? {});
-  return repeats * timeScale * expectedSeconds(workload);
-}
 
 const UNSOLVED = {
   none: "found no cluster that keeps the SLO",

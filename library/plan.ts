@@ -3,6 +3,7 @@ import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { stringify } from "yaml";
 import { loadHighs } from "../build/load-highs.ts";
 import { EVIDENCE_FILE } from "../calibration/explain.ts";
+import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { makePlans } from "../planning/plan.ts";
 import { REPLICAS } from "../planning/question.ts";
@@ -11,6 +12,7 @@ import { type Kept, keptOf } from "../planning/trial.ts";
 import { poolNames } from "../scenario/compile/compile.ts";
 import { nearest } from "../scenario/reading/issues.ts";
 import { fileEntries } from "../scenario/schema/implementation-kinds.ts";
+import { validationSchema } from "../scenario/schema/run.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { isPoints } from "../scenario/sweep/axes.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
@@ -72,6 +74,8 @@ export interface Planned {
   readonly document: PlanDocument;
   /** Runs what was planned, on requests that the search had not; null where no plan keeps the SLOs. */
   readonly scenario: ScenarioDocument | null;
+  /** Seconds that the real runs of `validate` on it take, at the least. */
+  readonly validationS: number;
 }
 
 /** The search takes the time of a job for given, but that of a sequence depends on what runs beside it. */
@@ -154,7 +158,9 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     scenario: { name: document.name, digest },
     ...(capacity === undefined ? {} : { capacity }),
   };
-  const planned = { document: planDocument(header, plans), scenario: plannedScenario(plans) };
+  const running = plannedScenario(plans);
+  const validationS = running === null ? 0 : leastSeconds(running);
+  const planned = { document: planDocument(header, plans), scenario: running, validationS };
   if (directory !== undefined) {
     try {
       await writeFolder(loaded, planned, directory, settings);
@@ -165,6 +171,11 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     }
   }
   return planned;
+}
+
+function leastSeconds({ workload, validation }: ScenarioDocument): number {
+  const { repeats, timeScale } = validationSchema.parse(validation ?? {});
+  return repeats * timeScale * expectedSeconds(workload);
 }
 
 function incumbentOf(standing: Standing | null, found: Tried | null = null): Incumbent | null {
