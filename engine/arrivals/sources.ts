@@ -4,7 +4,6 @@
  */
 // Hot path: see docs/hot-path.md
 
-import { Fault } from "../basics/fault.ts";
 import { DOUBLE_ZERO } from "../basics/hot-path.ts";
 import { WinnerTree } from "../basics/priority-queues.ts";
 import { power } from "../random/elementary-functions.ts";
@@ -173,25 +172,6 @@ export function atLeast(source: ArrivalSource, arrivals: number, untilUs: number
   };
 }
 
-/** Answers in one instant, beyond which a closed loop is taken to stand still. */
-const MOST_AT_ONCE = 1_000_000;
-
-/** Ends a run whose clients send again and again in one instant, as where all that they send is dropped at once. */
-class Standstill {
-  #atUs = NEVER;
-  #answers = 0;
-
-  answered(nowUs: number): void {
-    if (nowUs !== this.#atUs) this.#answers = 0;
-    this.#atUs = nowUs;
-    if (++this.#answers <= MOST_AT_ONCE) return;
-    const message = `clients got ${MOST_AT_ONCE.toLocaleString("en-US")} answers in one instant, ${nowUs / 1e6} s after the start`;
-    const hint =
-      "is everything dropped at once? give clients a thinking time, or a goal that can be kept";
-    throw new Fault("invalid-input", message, { hint });
-  }
-}
-
 /** The number of clients from `atS` on. */
 interface ClientStep {
   readonly atS: number;
@@ -210,7 +190,6 @@ export class ClosedLoop implements ArrivalSource {
   readonly #thinkUs: number;
   readonly #due: WinnerTree;
   readonly #waiting: WinnerTree;
-  readonly #standstill = new Standstill();
   #left: number;
 
   /** `steps` are in order of time; before the first there are no clients. */
@@ -242,7 +221,6 @@ export class ClosedLoop implements ArrivalSource {
 
   requestEnded(nowUs: number): void {
     if (this.#waiting.least() === NEVER) return;
-    this.#standstill.answered(nowUs);
     const client = this.#waiting.take();
     this.#due.set(client, this.#presentUs(client, nowUs + this.#thinkUs));
   }
@@ -277,7 +255,6 @@ export class QueryStream implements ArrivalSource {
   readonly horizonUs = NEVER;
   /** Latencies of queries, from the sending to the answer of the last sample, µs. */
   readonly latencies = new LatencyStore();
-  readonly #standstill = new Standstill();
   #sentUs = 0;
   #unsent: number;
   #unanswered: number;
@@ -302,7 +279,6 @@ export class QueryStream implements ArrivalSource {
 
   requestEnded(nowUs: number): void {
     if (--this.#unanswered > 0) return;
-    this.#standstill.answered(nowUs);
     this.latencies.add(nowUs - this.#sentUs);
     const { samplesPerQuery, minQueries, minDurationUs } = this.extent;
     if (this.latencies.count >= minQueries && nowUs >= minDurationUs) return;
