@@ -28,6 +28,7 @@ const MOST_REPAIRS = 12;
 const CHUNK = 0.08;
 /** Each holds its compiled cluster: half a megabyte. */
 const MOST_LOOKS_KEPT = 20;
+
 /** A cut, and the look that it is by. */
 function whole(rows: readonly Row[]) {
   return { cut: new Map(rows.entries()), key: rows.join(";") };

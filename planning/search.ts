@@ -65,7 +65,6 @@ export class Descents {
   readonly #seen = new Map<string, Alternative>();
   /** Schedulers that treated every request of a pilot as a simpler one did on that cluster. */
   readonly #alike: { key: string; simpler: Alternative; alternative: Alternative }[] = [];
-
   /** Share of the budget that was spent when a confirmed plan was found cheaper the last time. */
   #foundAt = Number.NEGATIVE_INFINITY;
 
@@ -234,7 +233,7 @@ export class Descents {
     // The last has the largest batches, in which replicas do most.
     const part = yield* (this.#descents.at(-1) as Descent).doable();
     const text = `all tasks together have more to do than all machines: these do at most ${(100 * part).toFixed(0)} % of the jobs`;
-    return part < 0.99 ? text : null;
+    return part > 0 && part < 0.99 ? text : null;
   }
 
   /** The nearest miss; with faults, of which few replications see few, also its scheduler's fullest cluster. */
