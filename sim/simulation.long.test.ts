@@ -12,7 +12,17 @@ describe("a run without end", () => {
       models: { server: { service: { distribution: "empirical", samplesMs: [0] } } },
       workload,
     });
-    expect(() => runReplication(document, NO_INPUTS, 0)).toThrow(/time stands still at 0 ms/);
+    expect(() => runReplication(document, NO_INPUTS, 0)).toThrow(
+      "time stands still at 0 ms: 2,000,000 events",
+    );
+  });
+
+  test("is not seen where a million clients begin at once", () => {
+    const document = scenarioOf({
+      models: { server: { service: { distribution: "empirical", samplesMs: [0] } } },
+      workload: { arrivals: "closed", clients: 1e6, requests: 1e6 },
+    });
+    expect(runReplication(document, NO_INPUTS, 0).summary.requests).toBe(1e6);
   });
 
   test("is not seen where a million requests come at once and take no time", () => {

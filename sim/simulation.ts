@@ -71,6 +71,8 @@ const SOON = Number.NEGATIVE_INFINITY;
 const SOME = 1000;
 /** So many events at one instant end a run: answers that take no time cause requests without end. */
 const MAX_EVENTS_PER_INSTANT = 10_000_000;
+/** Fewer where answers cause them, as a slow scheduler takes minutes for more: twice the most clients that there may be. */
+const MAX_ANSWERS_PER_INSTANT = 2_000_000;
 
 /** A run that goes on as far as its caller asks: the same run, whatever the steps. */
 export class Simulation implements Driver {
@@ -154,7 +156,8 @@ export class Simulation implements Driver {
     for (let i = 0; i < SOME && this.events < this.bounds.lastEvent; i++) this.instant();
     // Not `===`: a time that is no number goes nowhere either.
     this.stillSome = this.nowUs > fromUs ? 0 : this.stillSome + 1;
-    if (this.stillSome * SOME >= MAX_EVENTS_PER_INSTANT) throw standstill(fromUs);
+    const most = mostAtOnce(this.arrivals);
+    if (this.stillSome * SOME >= most) throw standstill(fromUs, most);
   }
 
   /** All that happens at the next instant, unless the run ends before it. */
@@ -215,13 +218,14 @@ export class Simulation implements Driver {
   }
 
   private arriveAll(arrivals: ArrivalSource, nowUs: number): void {
+    const most = mostAtOnce(arrivals);
     let events = 0;
     do {
       this.arrive(nowUs);
       events++;
-    } while (events < MAX_EVENTS_PER_INSTANT && arrivals.nextUs === nowUs);
+    } while (events < most && arrivals.nextUs === nowUs);
     this.events += events;
-    if (events === MAX_EVENTS_PER_INSTANT) throw standstill(nowUs);
+    if (events === most) throw standstill(nowUs, most);
     // Now and then besides, as a branch that is taken once only undoes what the compiler has made.
     if (arrivals.nextUs === NEVER || (this.events & 1023) === 0) this.wakeUps.lookSoon();
   }
@@ -368,9 +372,13 @@ function iteratingOf({ lengths }: DrawnRequests): Iterating | null {
   };
 }
 
-function standstill(nowUs: number): Fault {
-  const events = MAX_EVENTS_PER_INSTANT.toLocaleString("en-US");
-  return new Fault("limit-exceeded", `time stands still at ${nowUs / 1000} ms: ${events} events`, {
+function mostAtOnce({ closed }: ArrivalSource): number {
+  return closed ? MAX_ANSWERS_PER_INSTANT : MAX_EVENTS_PER_INSTANT;
+}
+
+function standstill(nowUs: number, events = MAX_EVENTS_PER_INSTANT): Fault {
+  const many = events.toLocaleString("en-US");
+  return new Fault("limit-exceeded", `time stands still at ${nowUs / 1000} ms: ${many} events`, {
     hint: "requests that end at once cause others without end: give services time, or clients a pause",
   });
 }
