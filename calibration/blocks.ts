@@ -38,12 +38,12 @@ import { type PredictionPlan, predict } from "./predict.ts";
 import type { MeasuredBracket, RealRun } from "./real-runs.ts";
 
 /**
- * A verdict is looked for after so many blocks, with these errors of each one-sided test, 5% in all.
- * Source: Wang & Tsiatis, Biometrics 43(1), 1987, with Δ = 1/4: between equal errors and O'Brien & Fleming's.
+ * A verdict is looked for after so many blocks, and at the end. The looks up to n of N blocks spend (n / N)² of the error
+ * of a one-sided test, and the last one has the rest, wherever the budget ends. Their errors add up.
+ * Source: Kim & DeMets, Biometrika 74(1), 1987, ρ = 2.
  */
-const LOOKS = [5, 10, 15];
-const ERRORS = [0.009, 0.0233, 0.036];
-const ONE_LOOK_ERROR = 0.05;
+const LOOKS = [5, 10, 15, 25];
+const ERROR = 0.05;
 
 /** Enough for a quantile of 95%. */
 const BLOCK_REQUESTS = 120;
@@ -54,11 +54,14 @@ export function looksOf(repeats: number): readonly number[] {
   return repeats < LOOKS[0] ? LOOKS : [repeats];
 }
 
-/** The error of the tests after so many blocks; between two looks that of the next. */
-export function lookError(blocks: number, looks: readonly number[]): number {
-  if (looks.length < ERRORS.length) return ONE_LOOK_ERROR;
-  const look = looks.findIndex((end) => blocks <= end);
-  return ERRORS[look === -1 ? ERRORS.length - 1 : look];
+/** The error of the tests after so many blocks: between two looks that of the next, and at the end all that is left. */
+export function lookError(blocks: number, looks: readonly number[], isEnd: boolean): number {
+  const last = looks[looks.length - 1];
+  const spentBy = (end: number): number => ERROR * (end / last) ** 2;
+  const next = looks.find((end) => blocks <= end) ?? last;
+  const before = looks.filter((end) => end < last && (isEnd ? end <= blocks : end < next));
+  const left = isEnd || next === last ? ERROR : spentBy(next);
+  return left - spentBy(Math.max(0, ...before));
 }
 
 /**

@@ -454,30 +454,43 @@ test("intervals say their confidence, which is this look's", () => {
   expect(early.mean?.level).toBeCloseTo(0.982, 9);
 });
 
-test("looks share the error: one on the edge agrees in 5% of validations in all", () => {
+test("looks share the error, and the last one has what is left", () => {
   const looks = looksOf(3);
-  expect(looks.map((blocks) => lookError(blocks, looks))).toEqual([0.009, 0.0233, 0.036]);
-  expect(lookError(7, looks)).toBe(0.0233);
-  expect(lookError(20, looksOf(20))).toBe(0.05);
-  const stream = new RandomStream("looks", "edge");
-  const noise = new Float64Array(15);
-  const trials = 4000;
-  let agreed = 0;
-  for (let trial = 0; trial < trials; trial++) {
-    stream.fillNormal(noise);
-    const measured = Array.from(noise, () => 100);
-    const predicted = Array.from(noise, (one) => 105 + 2 * one);
-    const agrees = looks.some((look) => {
-      const error = lookError(look, looks);
-      const found = relativeError(predicted.slice(0, look), measured.slice(0, look), error);
-      return found !== null && equivalence(found, 0.05) === "agrees";
-    });
-    if (agrees) agreed++;
-  }
-  // Standard error 0.35%.
-  expect(agreed / trials).toBeGreaterThan(0.035);
-  expect(agreed / trials).toBeLessThan(0.06);
+  const errors = (isEnd: boolean) => looks.map((blocks) => lookError(blocks, looks, isEnd));
+  const rounded = (values: number[]) => values.map((value) => Number(value.toFixed(6)));
+  expect(rounded(errors(false))).toEqual([0.002, 0.006, 0.01, 0.032]);
+  expect(rounded(errors(true))).toEqual([0.048, 0.042, 0.032, 0.032]);
+  expect(lookError(4, looks, true)).toBe(0.05);
+  expect(lookError(7, looks, false)).toBeCloseTo(0.006, 9);
+  expect(lookError(7, looks, true)).toBeCloseTo(0.048, 9);
+  expect(lookError(20, looksOf(20), false)).toBe(0.05);
 });
+
+test.each([6, 10, 18, 25])(
+  "a prediction on the edge agrees in 5%% of validations in all: the budget ends after %i blocks",
+  (end) => {
+    const looks = looksOf(3);
+    const stream = new RandomStream("looks", `edge/${end}`);
+    const noise = new Float64Array(end);
+    const trials = 4000;
+    let agreed = 0;
+    for (let trial = 0; trial < trials; trial++) {
+      stream.fillNormal(noise);
+      const measured = Array.from(noise, () => 100);
+      const predicted = Array.from(noise, (one) => 105 + 2 * one);
+      const agreesAfter = (blocks: number, isEnd: boolean): boolean => {
+        const error = lookError(blocks, looks, isEnd);
+        const found = relativeError(predicted.slice(0, blocks), measured.slice(0, blocks), error);
+        return found !== null && equivalence(found, 0.05) === "agrees";
+      };
+      const before = looks.filter((look) => look <= end);
+      if (before.some((look) => agreesAfter(look, false)) || agreesAfter(end, true)) agreed++;
+    }
+    // Standard error 0.35%; looks see the same blocks, so less than their sum is spent.
+    expect(agreed / trials).toBeGreaterThan(0.03);
+    expect(agreed / trials).toBeLessThan(0.06);
+  },
+);
 
 test("stored profiles are taken at the host's pace where its probe follows the models, and only there", () => {
   const drift = (i: number): number => 1 + 0.06 * Math.sin(2 * i);

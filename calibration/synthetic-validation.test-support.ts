@@ -167,11 +167,11 @@ export class SyntheticValidation {
     const plan = { document, inputs, backend: "onnx" as const, timeScale: 1 };
     for (const look of looks) {
       while (this.runs.length < look) this.addRun();
-      const by = { tolerance, error: lookError(look, looks), unfit: null };
+      const isEnd = look === looks[looks.length - 1];
+      const by = { tolerance, error: lookError(look, looks, isEnd), unfit: null };
       const runs = this.runs.slice(0, look);
       const { judgement } = judgeRuns(plan, runs, this.brackets.slice(0, look + 1), by);
-      if (judgement.verdict !== "cannot tell" || look === looks[looks.length - 1])
-        return { judgement, blocks: look };
+      if (judgement.verdict !== "cannot tell" || isEnd) return { judgement, blocks: look };
     }
     throw new Error("there are no looks");
   }

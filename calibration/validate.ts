@@ -151,13 +151,14 @@ function blockJudging(plan: ValidationPlan) {
     runs: readonly RealRun[],
     brackets: readonly MeasuredBracket[],
     unfit: string | null,
+    isEnd: boolean,
   ) => {
-    const error = lookError(runs.length, looks);
+    const error = lookError(runs.length, looks, isEnd);
     return judgeRuns({ ...plan, document }, runs, brackets, { tolerance, error, unfit });
   };
   const isSettled = ({ healthy, brackets }: RealRuns): boolean => {
     if (healthy.length < LEAST_RUNS) return false;
-    const { judgement } = judged(healthy, brackets, null);
+    const { judgement } = judged(healthy, brackets, null, false);
     plan.onJudgement?.(judgement);
     return looks.includes(healthy.length) && judgement.verdict !== "cannot tell";
   };
@@ -166,7 +167,10 @@ function blockJudging(plan: ValidationPlan) {
     measured: readonly MeasuredBracket[],
     unfit: string | null,
   ) => {
-    const { blocks, brackets, judgement: whole, paces } = judged(runs, measured, unfit);
+    const atLook = looks.includes(runs.length) ? judged(runs, measured, unfit, false) : null;
+    const isSettled = atLook !== null && atLook.judgement.verdict !== "cannot tell";
+    const last = isSettled ? atLook : judged(runs, measured, unfit, true);
+    const { blocks, brackets, judgement: whole, paces } = last;
     const { error, tolerance, judgements, verdict, ...judgedBy } = whole;
     const meanMs = ({ latencyMeanMs = Number.NaN }: Block["measured"]) => latencyMeanMs;
     const results = runs.map(

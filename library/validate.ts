@@ -338,6 +338,10 @@ function validateOne(
   const aroundS = aroundRunSeconds(backend);
   const runS = runSeconds(forecasts[index], share);
   const requests = Math.max(1, forecasts[index].requests * (runS / forecasts[index].seconds));
+  // Blocks go on until they tell, so each configuration has its part of the time that is left.
+  const leftMs = deadlineMs - performance.now();
+  const ownMs = light === null ? leftMs : leftMs / (configurations.length - index);
+  const endMs = performance.now() + ownMs;
   let healthyRuns = 0;
   const at = (ended: number): number =>
     Math.floor(firstS + healthyRuns * (runS + aroundS) + runS * Math.min(1, ended / requests));
@@ -375,7 +379,7 @@ function validateOne(
       const state = health.healthy ? `${kind} ${healthy}${of}` : "set aside";
       onNote?.(`  ${state}${health.reasons.map((reason) => `; ${reason}`).join("")}`);
     },
-    mayStart: () => performance.now() + 1000 * (runS + aroundS) <= deadlineMs,
+    mayStart: () => performance.now() + 1000 * (runS + aroundS) <= endMs,
   });
 }
 

@@ -54,8 +54,8 @@ export interface MetricJudgement {
   /** Interval of the error; null for a single run. */
   readonly interval90: { readonly low: number; readonly high: number } | null;
   /**
-   * Confidence of `interval90` where it is not 90%: blocks of real models are looked at up to three times, so each tail
-   * has 0.9, 2.33 or 3.6% in place of 5%.
+   * Confidence of `interval90` where it is not 90%: blocks of real models are looked at up to four times, and each
+   * look has its share of the 5% of a tail.
    */
   readonly level?: number;
   /** Set where the verdict is "cannot tell", and where blocks disagree. */
@@ -67,7 +67,7 @@ export interface MetricJudgement {
 interface ErrorInterval {
   /** (predicted − measured) / measured. */
   readonly mean: number;
-  /** Both tails together have this look's share of the error: 0.9, 2.33 or 3.6%. */
+  /** Both tails together have this look's share of the error. */
   readonly interval90: { readonly low: number; readonly high: number } | null;
 }
 
