@@ -13,12 +13,12 @@
  */
 
 import { Fault } from "../engine/basics/fault.ts";
+import { leastBy } from "../engine/basics/iterables.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";
 import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { tasksToPlace } from "../scenario/compile/placement.ts";
 import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scenario.ts";
-import { leastBy } from "../schedulers/rules/textbook.ts";
 import { goalSharesUs } from "../schedulers/rules/ways.ts";
 import {
   beamPlacement,

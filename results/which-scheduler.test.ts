@@ -67,6 +67,18 @@ describe("each factor changes with its own part of the scenario", () => {
       expect(reason).not.toMatch(/NaN|Infinity|undef/);
   });
 
+  test("a shared device that loads no model is said to be unlike the study's", () => {
+    const on = (model: object) => {
+      const models = { a: { service: service(1), ...model }, b: { service: service(1) } };
+      return found(made({ cluster: SHARED, models })).devices.reason;
+    };
+    const loaded = { residency: "on-demand", loadMs: 45, memoryMb: 1 };
+    expect(on(loaded)).toBe("a and b stand on one device");
+    for (const model of [{}, { ...loaded, loadMs: 0 }, { ...loaded, residency: "always" }]) {
+      expect(on(model)).toMatch(/^a and b stand on one device; .*fifo loses less here$/);
+    }
+  });
+
   test("a trace is judged by its gaps", () => {
     const document = made({
       workload: { arrivals: "trace", file: "x.csv", column: "t", requests: 9 },

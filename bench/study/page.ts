@@ -1,4 +1,5 @@
 /** The page of the study, in Markdown. */
+import { grouped } from "../../engine/basics/iterables.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
@@ -28,6 +29,8 @@ export interface ClaimFindings {
   readonly figures: readonly Figure[];
 }
 
+type Use = NonNullable<Decision<Case>["use"]>;
+
 interface Findings {
   readonly claims: readonly ClaimFindings[];
   readonly results: readonly CaseResult[];
@@ -51,11 +54,17 @@ export function studyPage({
   return [
     "# Which scheduler for which case?",
     "",
-    ...decisionTable(rows),
+    ...decisionGrid(rows),
+    "",
+    ...KEY,
     "",
     ...engineTable(decisions(engines)),
     "",
     ...legend(machine),
+    "",
+    "## Every case",
+    "",
+    ...decisionTable(rows),
     "",
     "## The field",
     "",
@@ -87,16 +96,7 @@ export function studyPage({
     "",
     "### Without a mechanism",
     "",
-    "Points that a system loses without one of its mechanisms, as the mean of the cases, the case that needs it most, and the **cost** at the",
-    "knee without it over that with it. SHEPHERD preempts only where models can be stopped, and the runs are shorter than the published",
-    "epochs of Nexus and selective replication: they are shown with stoppable models, and with epochs of 1 s. _Its controller_ of Clockwork and",
-    "_largest batch first_ leave `edf + deadline-aware batches + drop`, one batch a device at a time. Models have no variants here:",
-    "what accuracy scaling brings to Proteus, Loki and INFaaS is in their claims below. Below 0: the system does better without it, as with",
-    "scalers: they start with few devices, and runs of seconds end before they have grown. Times that",
-    "hardly vary leave nothing to do for Clockwork's cancelling and measuring. AlpaServe is placed by its search at the middle load, on one",
-    "machine of three devices, with groups and with single devices (selective replication) alone, in the cases of shared devices. A device holds two",
-    "of the three models, so groups have little memory to gain, and where both keep that load the mean latency decides; its claims have models of",
-    "which a device holds one.",
+    ...WITHOUT,
     "",
     ...ablations(results),
     "",
@@ -119,7 +119,27 @@ export function studyPage({
   ].join("\n");
 }
 
-/** How to read the two tables. */
+/** How to read the table of ablations. */
+const WITHOUT = [
+  "Points that a system loses without one of its mechanisms, as the mean of the cases, the case that needs it most, and the **cost** at the",
+  "knee without it over that with it. SHEPHERD preempts only where models can be stopped, and the runs are shorter than the published",
+  "epochs of Nexus and selective replication: they are shown with stoppable models, and with epochs of 1 s. _Its controller_ of Clockwork and",
+  "_largest batch first_ leave `edf + deadline-aware batches + drop`, one batch a device at a time. Models have no variants here:",
+  "what accuracy scaling brings to Proteus, Loki and INFaaS is in their claims below. Below 0: the system does better without it, as with",
+  "scalers: they start with few devices, and runs of seconds end before they have grown. Times that",
+  "hardly vary leave nothing to do for Clockwork's cancelling and measuring. AlpaServe is placed by its search at the middle load, on one",
+  "machine of three devices, with groups and with single devices (selective replication) alone, in the cases of shared devices. A device holds two",
+  "of the three models, so groups have little memory to gain, and where both keep that load the mean latency decides; its claims have models of",
+  "which a device holds one.",
+];
+
+/** How to read the first table. */
+const KEY = [
+  "By SLO and arrivals: the scheduler to use, its points over fifo with their 95% interval, and, where another does better with one",
+  "factor changed, that factor, the other and its points.",
+];
+
+/** How to read the tables of cases. */
 const legend = (machine: string): string[] => [
   "`tandem schedulers --for scenario.yaml` finds the row of a scenario, and the command that checks it there. **Use**: the simplest",
   `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; **ties**: how many others are not. **In time**: goodput, the requests in`,
@@ -132,12 +152,46 @@ const legend = (machine: string): string[] => [
   `run on ${machine}.`,
 ];
 
-/** Narrow: the page opens with it. A star marks tuned settings, a dagger advice that did not hold with other models. */
+/** A star marks tuned settings. */
+function named(name: string): string {
+  const published = name.replace(/, tuned$/, "");
+  return `\`${published}\`${published === name ? "" : "*"}`;
+}
+
+/** What to use; a dagger marks advice that did not hold with other models. */
+const useText = ({ name, elsewhere }: Use): string =>
+  `${named(name)}${elsewhere?.holds === false ? "†" : ""}`;
+
+function lossText({ loses }: Use): string {
+  if (loses === null) return "";
+  const level = levelWord(loses.where as Case[keyof Case]);
+  return `${level}: ${named(loses.to)} ${(-loses.points.mean).toFixed(1)}`;
+}
+
+/** All cases on one screen: a column for each SLO and kind of arrivals, a row for all else. The page opens with it. */
+export function decisionGrid(rows: readonly Decision<Case>[]): string[] {
+  const by = (of: Case, ...factors: (keyof Case)[]): string =>
+    factors.map((factor) => levelWord(of[factor])).join(", ");
+  const columnOf = ({ case: of }: Decision<Case>): string => by(of, "goal", "arrivals");
+  const columns = [...new Set(rows.map(columnOf))];
+  const lines = grouped(rows, ({ case: of }) => by(of, "batching", "tasks", "devices"));
+  return table([
+    ["batches, request, devices", ...columns],
+    ...[...lines].map(([name, own]) => [
+      name,
+      ...columns.map((column) => {
+        const row = own.find((one) => columnOf(one) === column);
+        if (row === undefined) return "";
+        if (row.use === null) return "none: more devices";
+        const parts = [useText(row.use), pointsText(row.use.overFifo), lossText(row.use)];
+        return parts.filter((part) => part !== "").join("<br>");
+      }),
+    ]),
+  ]);
+}
+
+/** A row for each case, with all that is known of its advice. */
 export function decisionTable(rows: readonly Decision<Case>[]): string[] {
-  const named = (name: string): string => {
-    const published = name.replace(/, tuned$/, "");
-    return `\`${published}\`${published === name ? "" : "*"}`;
-  };
   return table([
     [
       "batches, request, devices, SLO, arrivals",
@@ -150,16 +204,13 @@ export function decisionTable(rows: readonly Decision<Case>[]): string[] {
     ...rows.map(({ case: of, use }) => {
       const factors = caseWords(of);
       if (use === null) return [factors, "none: more devices", "", "0%", "", ""];
-      const { name, beside, goodput, overFifo, loses, elsewhere } = use;
       return [
         factors,
-        `${named(name)}${elsewhere?.holds === false ? "†" : ""}`,
-        `${beside.length}`,
-        `${goodput.mean.toFixed(1)}%`,
-        pointsText(overFifo),
-        loses === null
-          ? ""
-          : `${levelWord(loses.where as Case[keyof Case])}: ${named(loses.to)} ${(-loses.points.mean).toFixed(1)}`,
+        useText(use),
+        `${use.beside.length}`,
+        `${use.goodput.mean.toFixed(1)}%`,
+        pointsText(use.overFifo),
+        lossText(use),
       ];
     }),
   ]);

@@ -56,7 +56,7 @@ import {
 } from "./field.ts";
 import { caseWords, pointsText } from "./markdown.ts";
 import { OWN_CASES, ownRuns, ownSection, withTrials } from "./own-models.ts";
-import { decisionTable, studyPage } from "./page.ts";
+import { decisionGrid, decisionTable, studyPage } from "./page.ts";
 import { placedArms } from "./placed-groups.ts";
 
 const EFFORT = { plays: 1, windows: 2, loads: 2 };
@@ -326,7 +326,8 @@ describe("the field", () => {
     const rows = [...decisions(results), { case: CASES[1], use: null }];
     const given = { claims: [], results, rows, own: [], engines: [], effort: EFFORT };
     const page = studyPage({ ...given, machine: "a machine" });
-    for (const line of decisionTable(rows)) expect(page).toContain(line);
+    for (const line of [...decisionGrid(rows), ...decisionTable(rows)])
+      expect(page).toContain(line);
     expect(page).toMatch(/tight, bursty +\| none: more devices/);
     expect(page).not.toMatch(/undefined|NaN/);
   });
@@ -382,6 +383,13 @@ describe("the shipped decision table", () => {
     expect(all.map(({ case: of }) => of)).toEqual([...CASES, ...ENGINE_CASES]);
     const page = text("docs/scheduler-study.md");
     for (const line of decisionTable(rows)) expect(page).toContain(line);
+    // First, and short enough for one screen.
+    const grid = decisionGrid(rows);
+    expect(page.split("\n").slice(2, 2 + grid.length)).toEqual(grid);
+    expect(grid.length).toBeLessThanOrEqual(10);
+    for (const { use } of rows) {
+      expect(grid.join()).toContain(pointsText(use?.overFifo ?? { mean: 0, halfWidth95: 0 }));
+    }
     for (const line of engineTable(engines)) expect(page).toContain(line);
   });
 

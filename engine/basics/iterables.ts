@@ -20,3 +20,16 @@ export function grouped<Key, Item>(
   }
   return groups;
 }
+
+/** The first of those with the least cost; undefined of none. */
+export function leastBy<T>(all: readonly T[], costOf: (one: T) => number): T | undefined {
+  let best = all[0];
+  let cost = Number.POSITIVE_INFINITY;
+  for (const one of all) {
+    const own = costOf(one);
+    if (own >= cost) continue;
+    best = one;
+    cost = own;
+  }
+  return best;
+}

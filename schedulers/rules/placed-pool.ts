@@ -1,8 +1,8 @@
 /** Pools for controllers that place each job at once, where their routing rules would. */
+import { leastBy } from "../../engine/basics/iterables.ts";
 import type { ClusterView } from "../../engine/dispatch/controller.ts";
 import type { PoolView } from "../../engine/dispatch/policies.ts";
 import { membersOf } from "../../engine/system/system.ts";
-import { leastBy } from "./textbook.ts";
 
 /** A pool now, as its routing rule sees it: every question about all replicas is O(replicas). */
 export class PlacedPool implements PoolView {

@@ -1,6 +1,7 @@
 /** The textbook's rules: which requests are taken, which variant serves a job, which job is next, how many start together, which are dropped. */
 
 import { z } from "zod";
+import { leastBy } from "../../engine/basics/iterables.ts";
 import {
   type Admission,
   type Batching,
@@ -73,19 +74,6 @@ const dropLate = definePolicy({
 });
 
 // --- selection: which variant of its task serves a job -------------------------------------------
-
-/** The first of those with the least cost; undefined of none. */
-export function leastBy<T>(all: readonly T[], costOf: (one: T) => number): T | undefined {
-  let best = all[0];
-  let cost = Number.POSITIVE_INFINITY;
-  for (const one of all) {
-    const own = costOf(one);
-    if (own >= cost) continue;
-    best = one;
-    cost = own;
-  }
-  return best;
-}
 
 /** The most accurate of some pools, the first among equals; undefined of none. */
 export function mostAccurateOf({ pools }: System, among: readonly number[]): number | undefined {

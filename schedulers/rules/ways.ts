@@ -182,9 +182,7 @@ export class ExpectedWork {
   }
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
-}
+const mean = (values: readonly number[]): number => sumOf(values) / Math.max(1, values.length);
 
 /**
  * The probability that each task runs, given that `from` does. A join runs when any of its

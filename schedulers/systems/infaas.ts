@@ -1,5 +1,6 @@
 /** INFaaS: requests choose variants by accuracy and latency; variants are scaled or upgraded by a loop. */
 import { z } from "zod";
+import { leastBy } from "../../engine/basics/iterables.ts";
 import type { ClusterView, Controller, Controls } from "../../engine/dispatch/controller.ts";
 import type { PoolPolicies, Selection } from "../../engine/dispatch/policies.ts";
 import type { System } from "../../engine/system/system.ts";
@@ -12,7 +13,6 @@ import {
   type SelectionContext,
   type SystemPack,
 } from "../rules/policy-definition.ts";
-import { leastBy } from "../rules/textbook.ts";
 import { aloneUs, goalSharesUs, mostPerS } from "../rules/ways.ts";
 
 /** Jobs per second of one replica, in the best batches that its policy and model allow. */

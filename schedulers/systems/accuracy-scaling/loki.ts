@@ -1,5 +1,6 @@
 /** Loki (Ahmad et al., HPDC 2024): hardware and accuracy scaling of pipelines, and late jobs to faster variants. */
 import { z } from "zod";
+import { leastBy } from "../../../engine/basics/iterables.ts";
 import type { JobView } from "../../../engine/dispatch/controller.ts";
 import type { Batching, Selection, VariantsView } from "../../../engine/dispatch/policies.ts";
 import { placeablePools } from "../../rules/device-slots.ts";
@@ -11,7 +12,7 @@ import {
   type SelectionContext,
   type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { leastBy, mostAccurateOf, startsAll } from "../../rules/textbook.ts";
+import { mostAccurateOf, startsAll } from "../../rules/textbook.ts";
 import { aloneUs, goalSharesUs, perUsWithin, startsUs } from "../../rules/ways.ts";
 import { AccuracyScaler, IDEA, parametersOf } from "./scaler.ts";
 import { largestOf, maxBatch, shareOfGoal } from "./within-share.ts";

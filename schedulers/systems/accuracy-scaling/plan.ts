@@ -2,8 +2,8 @@
  * The plan of an epoch, which a driver finds beside its turns (`ask` of `engine/dispatch/controller.ts`): Loki's fewest
  * devices, else the most accurate counts for the demand, or for a share of it that can be served.
  */
+import { leastBy } from "../../../engine/basics/iterables.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
-import { leastBy } from "../../rules/textbook.ts";
 import {
   type Counts,
   fewestDevices,

@@ -14,9 +14,9 @@
  * with the shares as its margins: concave in them, and each dual solution φ is a plane above it. The program is solved
  * with some planes; where its optimum lies, the plane that touches v_p there is added; until v_p there is within the gap.
  */
+import { leastBy } from "../../../engine/basics/iterables.ts";
 import { sumOf } from "../../../engine/statistics/estimate.ts";
 import { type Solution as Answer, solved, solverInUse } from "../../rules/solver.ts";
-import { leastBy } from "../../rules/textbook.ts";
 
 /** A variant on a kind of device. */
 export interface Option {

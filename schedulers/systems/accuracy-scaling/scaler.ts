@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { Fault } from "../../../engine/basics/fault.ts";
-import { grouped } from "../../../engine/basics/iterables.ts";
+import { grouped, leastBy } from "../../../engine/basics/iterables.ts";
 import type {
   AskingControls,
   ClusterView,
@@ -22,7 +22,6 @@ import {
   share,
   within,
 } from "../../rules/parameters.ts";
-import { leastBy } from "../../rules/textbook.ts";
 import { batchWithin, goalSharesUs } from "../../rules/ways.ts";
 import type { PlanProblem } from "./plan.ts";
 import type { Counts, Option, Program } from "./program.ts";

@@ -3,6 +3,7 @@
  * arrival, and is dropped where it would be late. A group of several devices is a pipeline: it has as many
  * batches under way as stages. Source: Li et al., AlpaServe, OSDI 2023, section 4.3.
  */
+import { leastBy } from "../../../engine/basics/iterables.ts";
 import type {
   ClusterView,
   Controller,
@@ -19,7 +20,6 @@ import {
 } from "../../rules/device-slots.ts";
 import { type PlacedJob, PlacedJobs } from "../../rules/placed-jobs.ts";
 import type { ControllerContext } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
 import { aloneUs, waysThrough } from "../../rules/ways.ts";
 import { passage } from "./placement.ts";
 

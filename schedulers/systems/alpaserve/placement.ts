@@ -10,7 +10,7 @@
  *
  * Source: Li et al., AlpaServe, OSDI 2023, section 4.2, algorithms 1 and 2.
  */
-import { leastBy } from "../../rules/textbook.ts";
+import { leastBy } from "../../../engine/basics/iterables.ts";
 
 /** Devices that serve a model together, each a stage of it. */
 export interface Group {

@@ -12,6 +12,7 @@ import type {
   JobView,
 } from "../../../engine/dispatch/controller.ts";
 import type { System } from "../../../engine/system/system.ts";
+import { loadableModels } from "../../rules/device-memory.ts";
 import { modelsOf } from "../../rules/device-slots.ts";
 import { count, seconds } from "../../rules/parameters.ts";
 import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
@@ -45,6 +46,7 @@ class SelectiveReplication implements Controller {
   readonly #system: System;
   readonly #given: Parameters;
   readonly #modelOf: readonly number[];
+  readonly #loadable: ReadonlySet<number>;
   readonly #queues: GroupQueues;
   /** By pool: the part of its goal that a job may take. */
   readonly #goalsUs: Float64Array;
@@ -55,14 +57,16 @@ class SelectiveReplication implements Controller {
     this.#system = system;
     this.#given = given;
     this.#modelOf = modelsOf(system);
+    this.#loadable = loadableModels(system);
     this.#goalsUs = goalSharesUs(system);
     this.#queues = new GroupQueues(
       context,
       (view, { slot }, pool) =>
-        !this.#isLoadable(pool) || view.residency(slot, this.#modelOf[pool]) === "resident",
+        !this.#loadable.has(this.#modelOf[pool]) ||
+        view.residency(slot, this.#modelOf[pool]) === "resident",
     );
     this.pools = this.#queues.pools;
-    this.loads = this.pools.some((pool) => this.#isLoadable(pool));
+    this.loads = this.#loadable.size > 0;
   }
 
   queued(job: JobView, pool: number): void {
@@ -118,14 +122,9 @@ class SelectiveReplication implements Controller {
     };
   }
 
-  #isLoadable(pool: number): boolean {
-    const { residency, loadUs } = this.#system.models[this.#modelOf[pool]];
-    return residency === "on-demand" && loadUs > 0;
-  }
-
   /** Evicts models that are not placed on a device any more, and loads the next that is. */
   #renew(view: ClusterView, act: Controls, { slot, members, placed }: DeviceGroup): void {
-    const loadable = [...members.keys()].filter((pool) => this.#isLoadable(pool));
+    const loadable = [...members.keys()].filter((pool) => this.#loadable.has(this.#modelOf[pool]));
     const stateOf = (pool: number) => view.residency(slot, this.#modelOf[pool]);
     if (loadable.some((pool) => stateOf(pool) === "loading")) return;
     const kept = new Set(placed.map((pool) => this.#modelOf[pool]));

@@ -1,11 +1,11 @@
 /** Locality: a request's jobs go where its last one went. */
 import { z } from "zod";
+import { leastBy } from "../../../engine/basics/iterables.ts";
 import type { Controller } from "../../../engine/dispatch/controller.ts";
 import { placeablePools } from "../../rules/device-slots.ts";
 import { count } from "../../rules/parameters.ts";
 import { PlacedPool } from "../../rules/placed-pool.ts";
 import { defineController } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
 
 export const locality = defineController({
   name: "locality",

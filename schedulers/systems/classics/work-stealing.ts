@@ -1,4 +1,5 @@
 /** Work stealing: jobs are placed at once, and idle replicas take them from others. */
+import { leastBy } from "../../../engine/basics/iterables.ts";
 import type {
   ClusterView,
   Controller,
@@ -8,7 +9,6 @@ import type {
 import { placeablePools } from "../../rules/device-slots.ts";
 import { PlacedPool } from "../../rules/placed-pool.ts";
 import { defineController } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
 
 /** Jobs that wait beside an idle replica wait for their batch to fill: nobody steals those. */
 function steal(pool: PlacedPool, thief: number, view: ClusterView, act: Controls): void {

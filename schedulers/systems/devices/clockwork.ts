@@ -9,6 +9,7 @@
  * Source: Gujarati et al., Clockwork, OSDI 2020, sections 4 and 5; p_m: section 5.3; strategies: controller/infer5.
  */
 import { z } from "zod";
+import { leastBy } from "../../../engine/basics/iterables.ts";
 import type {
   BatchEnd,
   ClusterView,
@@ -32,7 +33,6 @@ import {
   preset,
   type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
 import { oneWayUs, shortestSlosUs } from "../../rules/ways.ts";
 
 const parameters = z.strictObject({

@@ -8,6 +8,7 @@
  * Between plans: a job ─deficit round robin─> the queue of its task on one device ─window─> a batch, in turn.
  */
 import { z } from "zod";
+import { leastBy } from "../../../engine/basics/iterables.ts";
 import type {
   ClusterView,
   Controller,
@@ -33,7 +34,6 @@ import {
   preset,
   type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
 import { visitsPerRequest, waysThrough } from "../../rules/ways.ts";
 import { budgetsOf } from "./latency-split.ts";
 import { packSessions, type Session, saturatingBatch } from "./squishy-packing.ts";

@@ -11,6 +11,7 @@
  * optimum: one small batch that has started may cost any number of requests (theorem 5.1).
  */
 import { z } from "zod";
+import { leastBy } from "../../../engine/basics/iterables.ts";
 import type {
   BatchEnd,
   ClusterView,
@@ -33,7 +34,6 @@ import {
   preset,
   type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { leastBy } from "../../rules/textbook.ts";
 
 const NONE = -1;
 

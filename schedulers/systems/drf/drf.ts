@@ -6,7 +6,7 @@ import {
   preset,
   type SystemPack,
 } from "../../rules/policy-definition.ts";
-import { type Decider, Frameworks } from "./dominant-shares.ts";
+import { type Decider, Frameworks } from "./frameworks.ts";
 import { Offers, offerParameters } from "./mesos.ts";
 
 /** At each event, the next job of the pipeline with the smallest dominant share. */

@@ -14,7 +14,8 @@ import type { z } from "zod";
 import type { ClusterView, Controls, JobView } from "../../../engine/dispatch/controller.ts";
 import type { RandomStream } from "../../../engine/random/stream.ts";
 import { flag, ms, nonNegative, within } from "../../rules/parameters.ts";
-import type { Amounts, Decider, Frameworks } from "./dominant-shares.ts";
+import type { Amounts } from "./dominant-shares.ts";
+import type { Decider, Frameworks } from "./frameworks.ts";
 
 export const offerParameters = {
   allocationIntervalS: nonNegative().min(0.001).default(1).describe("s between rounds of offers"),
