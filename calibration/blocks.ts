@@ -47,7 +47,8 @@ const ERROR = 0.05;
 
 /** Enough for a quantile of 95%. */
 const BLOCK_REQUESTS = 120;
-const LEAST_BLOCK_S = 4;
+/** The host's pace wanders within seconds: as much of the time is spent under load as between blocks. */
+const LEAST_BLOCK_S = 10;
 
 /** After how many blocks a verdict is looked for: once, where the user says how many runs. */
 export function looksOf(repeats: number): readonly number[] {

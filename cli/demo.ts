@@ -48,7 +48,7 @@ const PICTURES: Show = {
   takes: "three to five minutes",
   sweep: "3 schedulers × 4 shapes × 3 loads",
   calibrateS: 65,
-  validateS: 160,
+  validateS: 190,
   fit: async (path, args) =>
     fitToMachine(path, await calibrate(args), [
       "",
