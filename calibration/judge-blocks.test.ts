@@ -156,13 +156,14 @@ describe("a stored profile", () => {
     const swing = (i: number): number => 1 + 0.06 * Math.sin(i);
     const later = (i: number): number => 1.1 * swing(i);
     const restless = (i: number): number => 1 + 0.08 * Math.cos(5 * i);
-    const judged = (falsified: number) => {
+    const judged = (falsified: number, inPlace = falsified) => {
       const stored = profiles({}, { pace: restless, probe: swing });
       const detect = {
         ...stored.detect,
         rounds: stored.detect.rounds?.map((round, i) => {
           const us = 0.95 * MODELS.detect * falsified * swing(i);
-          return { ...round, level: { us, probeUs: 1000 * swing(i) } };
+          const inPlaceUs = (round.inPlaceUs ?? Number.NaN) * inPlace;
+          return { ...round, inPlaceUs, level: { us, probeUs: 1000 * swing(i) } };
         }),
       };
       const brackets = bracketsOf({ detect: 1 }, { pace: restless, probe: later });
@@ -175,6 +176,8 @@ describe("a stored profile", () => {
     expect(judged(1)).toMatchObject({ usesProbe: true, isOff: false });
     expect(judged(1).ratio).toBeCloseTo(1, 2);
     expect(judged(1 / 1.15)).toMatchObject({ usesProbe: true, isOff: true });
+    // Predictions have the times in place, which say the contrary.
+    expect(judged(1 / 1.15, 1.3)).toMatchObject({ usesProbe: true, isOff: false });
   });
 
   test("is not off where it changes by half as much again as the probe, on a host that became slower", () => {

@@ -42,21 +42,31 @@ type ByModel = Readonly<Record<string, readonly Round[]>>;
 
 type Known = Pick<DriftingMean, "mean" | "logDeviation">;
 
-/** A profile is off where the interval of its ratio lies outside ± `bound`. */
+/** A profile is off where the interval of its ratio lies outside ± `bound`, and its times in place do not speak against it. */
 export function judgeProfiles(
   brackets: readonly Bracket[],
   profiles: Readonly<Record<string, Profile>>,
   bound: number,
 ): JudgedProfiles {
-  const { names, now, then, usesProbe } = roundsOf(brackets, profiles);
+  const { names, now, then, inPlace, usesProbe } = roundsOf(brackets, profiles);
   const paced = (rounds: readonly Round[]): DriftingMean =>
     usesProbe ? driftingMean(rounds.flatMap(overProbe), OWN_DRIFT) : driftingMean(rounds);
-  const known = (model: string): Known =>
-    then[model].length < LEAST_ROUNDS ? asKnown(profiles[model]) : paced(then[model]);
+  const knownBy = (rounds: ByModel) => (model: string) =>
+    rounds[model].length < LEAST_ROUNDS ? asKnown(profiles[model]) : paced(rounds[model]);
+  const known = knownBy(then);
   const own = names.map((model) => {
     const pace = usesProbe ? (paceOf(now[model], then[model]) ?? 1) : 1;
     return ratioOf(paced(now[model]), known(model), SLOPE_DOUBT * Math.log(pace));
   });
+  /** In place, whose times predictions have, the ratio is on the other side of 1. */
+  const isContradicted = (model: string, { ratio }: Ratio): boolean => {
+    const [here, before] = inPlace;
+    const other =
+      names.length > 1
+        ? besideOthers(model, here, before, knownBy(before))
+        : ratioOf(paced(here[model]), knownBy(before)(model));
+    return ratio > 1 !== other.ratio > 1;
+  };
   const models = names.map((model, i): [string, ModelJudgement] => {
     const { ratio, interval95 } = own[i];
     const pace = paceOf(now[model], then[model]);
@@ -64,7 +74,7 @@ export function judgeProfiles(
       names.length > 1
         ? [besideOthers(model, now, then, known)]
         : [own[i], ...(usesProbe || pace === null ? [] : [overPace(own[i], pace)])];
-    const isOff = judged.every((one) => isBeyond(one, bound));
+    const isOff = judged.every((one) => isBeyond(one, bound)) && !isContradicted(model, judged[0]);
     return [model, { ratio, interval95, pace, usesProbe, isOff }];
   });
   const isApart = models.some(([, { isOff }]) => isOff);
@@ -98,10 +108,14 @@ function roundsOf(brackets: readonly Bracket[], profiles: Readonly<Record<string
   const names = Object.keys(profiles).filter(
     (model) => brackets.filter(({ workUs }) => workUs[model] !== undefined).length >= LEAST_ROUNDS,
   );
-  const inPlace = (model: string): readonly Round[] =>
-    brackets.flatMap(({ atS, probeUs, workUs }) =>
-      workUs[model] === undefined ? [] : [{ atS, value: workUs[model], probeUs }],
-    );
+  const inPlace = [
+    byModel(names, (model) =>
+      brackets.flatMap(({ atS, probeUs, workUs }) =>
+        workUs[model] === undefined ? [] : [{ atS, value: workUs[model], probeUs }],
+      ),
+    ),
+    byModel(names, (model) => calibrated(profiles[model])),
+  ] as const;
   const levelsNow = byModel(names, (model) =>
     brackets.flatMap(({ atS, levels }) => roundOf(atS, levels?.[model])),
   );
@@ -109,9 +123,8 @@ function roundsOf(brackets: readonly Bracket[], profiles: Readonly<Record<string
   const haveLevels = [levelsNow, levelsThen].every((series) =>
     Object.values(series).every(({ length }) => length >= LEAST_ROUNDS),
   );
-  const now = haveLevels ? levelsNow : byModel(names, inPlace);
-  const then = haveLevels ? levelsThen : byModel(names, (model) => calibrated(profiles[model]));
-  return { names, now, then, usesProbe: explains(now, then) };
+  const [now, then] = haveLevels ? [levelsNow, levelsThen] : inPlace;
+  return { names, now, then, inPlace, usesProbe: explains(now, then) };
 }
 
 export interface JudgedNeighbours {

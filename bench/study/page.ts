@@ -155,7 +155,8 @@ const legend = (machine: string): string[] => [
 /** A star marks tuned settings. */
 function named(name: string): string {
   const published = name.replace(/, tuned$/, "");
-  return `\`${published}\`${published === name ? "" : "*"}`;
+  // Two stars of one cell would be read as emphasis of what is between them.
+  return `\`${published}\`${published === name ? "" : "\\*"}`;
 }
 
 /** What to use; a dagger marks advice that did not hold with other models. */
