@@ -470,7 +470,7 @@ test("looks share the error, and the last one has what is left", () => {
 });
 
 test.each([6, 10, 18, 25])(
-  "a prediction on the edge agrees in 5%% of validations in all: the budget ends after %i blocks",
+  "a prediction on the edge agrees in a twentieth of validations: the budget ends after %i blocks",
   (end) => {
     const looks = looksOf(3);
     const stream = new RandomStream("looks", `edge/${end}`);
