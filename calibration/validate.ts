@@ -167,7 +167,8 @@ function blockJudging(plan: ValidationPlan) {
     measured: readonly MeasuredBracket[],
     unfit: string | null,
   ) => {
-    const atLook = looks.includes(runs.length) ? judged(runs, measured, unfit, false) : null;
+    const isBefore = looks.slice(0, -1).includes(runs.length);
+    const atLook = isBefore ? judged(runs, measured, unfit, false) : null;
     const isSettled = atLook !== null && atLook.judgement.verdict !== "cannot tell";
     const last = isSettled ? atLook : judged(runs, measured, unfit, true);
     const { blocks, brackets, judgement: whole, paces } = last;

@@ -159,7 +159,7 @@ function named(name: string): string {
   return `\`${published}\`${published === name ? "" : "\\*"}`;
 }
 
-/** What to use; a dagger marks advice that did not hold with other models. */
+/** The text names the scheduler to use; a dagger marks advice that did not hold with other models. */
 const useText = ({ name, elsewhere }: Use): string =>
   `${named(name)}${elsewhere?.holds === false ? "†" : ""}`;
 
