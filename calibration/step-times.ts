@@ -211,7 +211,7 @@ function sequencesOn(steps: Steps) {
           }
           resolve(us);
         };
-        steps.run({ shares, follows: false, warmUp: false }, ended, reject);
+        steps.run({ shares, follows: false, warmUp: false, isKept: () => false }, ended, reject);
       }),
   };
 }

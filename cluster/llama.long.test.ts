@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../checks/support/needs.test-support.ts";
+import type { EngineLimits } from "../engine/tokens/token-engine.ts";
 import { llamaCppInstall, loadLlamaCpp } from "../models/llama-cpp.ts";
 import { weightsPath } from "../models/weights.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
@@ -10,7 +11,7 @@ import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 import { monotonicUs } from "./time/clock.ts";
 import type { Backend, BatchResult } from "./worker/backend.ts";
-import { EngineHost } from "./worker/engine-host.ts";
+import { EngineHost, type Steps } from "./worker/engine-host.ts";
 import { llamaSteps } from "./worker/llama-steps.ts";
 
 const hasLlama = await loadLlamaCpp().then(
@@ -40,20 +41,32 @@ const job = (text: string, output: number) => ({
 
 describe.skipIf(!isHere)("the engine", () => {
   async function withEngine(
-    limits: { readonly maxSequences: number; readonly blocks: number; readonly policy: string },
-    use: (place: () => Backend) => Promise<void>,
+    limits: Pick<EngineLimits, "maxSequences" | "blocks"> &
+      Partial<EngineLimits> & { policy: string },
+    use: (place: () => Backend, computed: () => number) => Promise<void>,
   ): Promise<void> {
     const { policy, ...own } = limits;
     const whole = { maxBatchedTokens: 64, blockTokens: 16, prefixCaching: false, ...own };
-    const steps = await llamaSteps(LLAMA, whole, ".", clock);
+    const real = await llamaSteps(LLAMA, whole, ".", clock);
+    let computed = 0;
+    const steps: Steps = {
+      ...real,
+      run(iteration, ...then) {
+        computed += iteration.shares.reduce((sum, { tokens }) => sum + tokens, 0);
+        real.run(iteration, ...then);
+      },
+    };
     const engine = new EngineHost({ policy, limits: whole }, steps, clock);
     const places: Backend[] = [];
     try {
-      await use(() => {
-        const place = engine.place();
-        places.push(place);
-        return place;
-      });
+      await use(
+        () => {
+          const place = engine.place();
+          places.push(place);
+          return place;
+        },
+        () => computed,
+      );
     } finally {
       for (const place of places) await place.close();
     }
@@ -118,6 +131,58 @@ describe.skipIf(!isHere)("the engine", () => {
     });
   });
 
+  test("with `prefixCaching` a chat's next turn computes what is new, and says the same", async () => {
+    const rules = "You are a patient guide who answers in short and plain words. ".repeat(5);
+    const first = `${rules}The capital of France is`;
+    const texts: string[] = [];
+    const counts: number[] = [];
+    for (const prefixCaching of [false, true]) {
+      await withEngine({ ...ALONE, prefixCaching }, async (place, computed) => {
+        const own = place();
+        const answer = textOf(await own.run(job(first, 24), () => undefined));
+        const before = computed();
+        const next = `${first}${answer} The capital of Spain is`;
+        texts.push(answer, textOf(await own.run(job(next, 8), () => undefined)));
+        counts.push(computed() - before);
+      });
+    }
+    expect(texts.slice(2)).toEqual(texts.slice(0, 2));
+    expect(counts[0]).toBeGreaterThan(90);
+    expect(counts[1]).toBeLessThan(45);
+  });
+
+  test("with `prefixCaching` texts beside others that begin alike are the same, preempted too", async () => {
+    const rules = "Here is what every child learns at school about our world: ";
+    const prompts = PROMPTS.map((prompt) => `${rules.repeat(3)}${prompt}`);
+    const alone: string[] = [];
+    await withEngine(ALONE, async (place) => {
+      for (const one of prompts)
+        alone.push(textOf(await place().run(job(one, 24), () => undefined)));
+    });
+    // Of 41 tokens of a prompt 32 are kept. Six blocks do not hold two texts, so one is preempted.
+    const both = [
+      [6, 1],
+      [100, 0],
+    ] as const;
+    for (const [blocks, least] of both) {
+      const limits = { maxSequences: 3, blocks, policy: "vllm", prefixCaching: true };
+      await withEngine(limits, async (place, computed) => {
+        const ended: Promise<BatchResult>[] = [];
+        await new Promise<void>((begun) => {
+          ended.push(place().run(job(prompts[0], 24), () => begun()));
+        });
+        for (const one of prompts.slice(1)) {
+          ended.push(place().run(job(one, 24), () => undefined));
+        }
+        const results = await Promise.all(ended);
+        expect(results.map(textOf)).toEqual(alone);
+        const preempted = results.map(({ written }) => written?.use.preemptions ?? 0);
+        expect(Math.max(...preempted)).toBeGreaterThanOrEqual(least);
+        if (least === 0) expect(computed()).toBeLessThan(3 * (41 + 23) - 2 * 32 + 10);
+      });
+    }
+  });
+
   test("prompts that wait get the slices of those that were read for another engine", async () => {
     const limits = { maxSequences: 2, blocks: 100, policy: "distserve-prefill" };
     await withEngine(limits, async (place) => {
@@ -152,7 +217,7 @@ describe.skipIf(!isHere)("the engine", () => {
       expect(ask("", 10)).toThrow("the prompt is empty");
     });
     const far = { ...LLAMA, contextTokens: 100_000 };
-    const limits = { maxSequences: 1, maxBatchedTokens: 64 };
+    const limits = { maxSequences: 1, maxBatchedTokens: 64, blockTokens: 16 };
     await expect(llamaSteps(far, limits, ".", clock)).rejects.toThrow(/was trained with \d+/);
   });
 });

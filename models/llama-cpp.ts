@@ -39,6 +39,10 @@ export interface LlamaSlice {
   /** Its tokens with their keys and values, for a slice of the same model. */
   saveStateToFile(path: string): Promise<unknown>;
   loadStateFromFile(path: string, risk: { readonly acceptRisk: true }): Promise<void>;
+  /** Its tokens from `start` to before `end`; later ones move up. */
+  eraseContextTokenRanges(
+    ranges: readonly { readonly start: number; readonly end: number }[],
+  ): Promise<void>;
 }
 
 /** Items of all slices that wait for the next evaluation. */

@@ -121,6 +121,14 @@ describe("goalNotes", () => {
     ]);
   });
 
+  test("says nothing of a language model, whose answers take what their lengths make of them", () => {
+    const writer = { tokens: { steps: { prefill: [0, 1, 0], decode: [0, 0, 10] } } };
+    const write = { model: "writer", tokens: { prompt: 10, output: 2 } };
+    const short = { p: { slo: { latencyMs: 40 }, tasks: { write } } };
+    const more = { pipelines: short, models: { writer }, cluster: { replicas: { write: 1 } } };
+    expect(notesOf(1, more)).toEqual([]);
+  });
+
   test("says nothing where the sweep changes it", () => {
     expect(notesOf(1, { sweep: { "pipelines.p.slo.latencyMs": [1, 100] } })).toEqual([]);
     expect(notesOf(1, { sweep: { scheduler: ["fifo", "edf"] } })).toHaveLength(1);

@@ -35,7 +35,9 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
   if (swept.some(({ path }) => /^(pipelines|models|cluster)\b/.test(path))) return [];
   const system = compileSystem(document, inputs);
   return system.pipelines.flatMap((pipeline) => {
-    const { name, sloUs } = pipeline;
+    const { name, sloUs, tasks } = pipeline;
+    // Of a language model only an engine knows how long an answer takes.
+    if (tasks.some(({ tokens }) => tokens !== null)) return [];
     const meanUs = unloadedUs(system, pipeline);
     if (meanUs <= sloUs) return [];
     const [goal, mean] = [sloUs, meanUs].map((us) => `${Number((us / 1000).toPrecision(3))} ms`);

@@ -19,14 +19,15 @@ import { iterationPolicy } from "../../schedulers/iterations/registry.ts";
 import type { TokenOrder, WrittenPart } from "../protocol/messages.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Backend, Batch, BatchResult } from "./backend.ts";
+import { contentsOfText } from "./text-contents.ts";
 
 /** A job as the engine takes it. */
 export interface EngineJob extends TokenOrder {
   readonly prompt: number;
   /** The model may end its text before `output` tokens. */
   readonly mayEnd: boolean;
-  /** Its tokens, where they are a text's or another engine's: then with the first that it made. */
-  readonly text?: readonly number[];
+  /** Its tokens, where they are a text's or another engine's, then with the first that it made; made ones are added. */
+  readonly text?: number[];
   /** Keys and values that another engine computed of the prompt. */
   readonly state?: Uint8Array;
 }
@@ -44,6 +45,8 @@ interface Iteration {
   readonly follows: boolean;
   /** Nobody measures the jobs in it. */
   readonly warmUp: boolean;
+  /** Whether the engine keeps a block of this content. */
+  readonly isKept: (content: number) => boolean;
 }
 
 /** Computes iterations, one at a time. */
@@ -190,7 +193,10 @@ export class EngineHost {
     const beganUs = this.#clock.nowUs();
     const id = ++this.#ids;
     const { blockTokens } = this.#engine;
-    const contentOf = contentsOf(this.#prefixOf(client), id, { prompt, beginning, blockTokens });
+    const contentOf =
+      job.mayEnd && job.text !== undefined
+        ? contentsOfText(job.text, blockTokens)
+        : contentsOf(this.#prefixOf(client), id, { prompt, beginning, blockTokens });
     const sequence = newSequence(id, prompt, beganUs, { priority, client, contentOf });
     if (continues) Object.assign(sequence, { made: 1, computed: prompt });
     let leave = (): void => undefined;
@@ -250,7 +256,7 @@ export class EngineHost {
     // Tokens go on their way between two iterations: that belongs to the second.
     const beganUs = follows ? this.#endedUs : this.#clock.nowUs();
     this.#steps.run(
-      { shares, follows, warmUp },
+      { shares, follows, warmUp, isKept: (content) => this.#engine.isKept(content) },
       (us, made) => {
         this.#endedUs = this.#clock.nowUs();
         const ranUs = profiledUs === 0 ? 0 : this.#endedUs - beganUs;

@@ -43,7 +43,7 @@ test("each sequence is computed by itself, whichever slices those had that left"
   const { TANDEM_CACHE } = process.env;
   process.env.TANDEM_CACHE = folder;
   const settings = { weights, threads: 1, contextTokens: 100 };
-  const limits = { maxSequences: 4, maxBatchedTokens: 100 };
+  const limits = { maxSequences: 4, maxBatchedTokens: 100, blockTokens: 16 };
   const steps = await llamaSteps(settings, limits, ".", { nowUs: () => 0 }).finally(() => {
     if (TANDEM_CACHE === undefined) delete process.env.TANDEM_CACHE;
     else process.env.TANDEM_CACHE = TANDEM_CACHE;
@@ -59,7 +59,8 @@ test("each sequence is computed by itself, whichever slices those had that left"
     const before = asked().length;
     await new Promise<void>((resolve, reject) => {
       const shares = running.map((sequence) => ({ sequence, tokens: 1 }));
-      steps.run({ shares, follows: false, warmUp: false }, () => resolve(), reject);
+      const iteration = { shares, follows: false, warmUp: false, isKept: () => false };
+      steps.run(iteration, () => resolve(), reject);
     });
     for (const sequence of running) {
       sequence.computed++;

@@ -1,12 +1,8 @@
 /**
  * Iterations of a language model by llama.cpp. The engine's policy has planned them: exactly its tokens of exactly its
  * sequences go into one evaluation. Memory is a fixed slice for each sequence, so blocks are the engine's count alone;
- * a sequence that is preempted leaves its slice, which is cleared.
+ * a sequence that is preempted leaves its slice, which is cleared. Blocks that the engine keeps are copied.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { assert, Fault } from "../../engine/basics/fault.ts";
 import type { EngineLimits, Sequence, Share } from "../../engine/tokens/token-engine.ts";
 import { type LlamaModel, type LlamaSlice, loadLlamaCpp } from "../../models/llama-cpp.ts";
@@ -15,6 +11,7 @@ import { type Weights, weightsOf } from "../../models/weights.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Batch, Job } from "./backend.ts";
 import type { EngineJob, MadeToken, Steps } from "./engine-host.ts";
+import { type IsKept, SliceStates } from "./slice-states.ts";
 
 interface LlamaSettings {
   /** A GGUF file, or the name of weights that are fetched. */
@@ -29,6 +26,8 @@ interface Held {
   readonly job: EngineJob;
   readonly tokens: number[];
   slice: LlamaSlice | null;
+  /** Tokens whose keys and values are in the slice. */
+  placed: number;
   /** Tokens made whose text is not whole yet: a character may take several. */
   unsaid: number[];
   /** Keys and values of another engine, until they are in the slice. */
@@ -44,7 +43,11 @@ const [STATE, TOKENS] = ["keys-and-values", "tokens"];
 /** Rejects with Fault("invalid-input") where package or weights are missing, or the context is larger than the model's. */
 export async function llamaSteps(
   settings: LlamaSettings,
-  { maxSequences, maxBatchedTokens }: Pick<EngineLimits, "maxSequences" | "maxBatchedTokens">,
+  {
+    maxSequences,
+    maxBatchedTokens,
+    blockTokens,
+  }: Pick<EngineLimits, "maxSequences" | "maxBatchedTokens" | "blockTokens">,
   folder: string,
   clock: Pick<Clock, "nowUs">,
 ): Promise<Steps> {
@@ -82,8 +85,7 @@ export async function llamaSteps(
     },
   });
   const slices = Array.from({ length: maxSequences }, () => context.getSequence());
-  const own = mkdtempSync(join(tmpdir(), "tandem-llama-"));
-  const run = new LlamaRun(model, slices, own);
+  const run = new LlamaRun(model, slices, blockTokens);
   return {
     provenance: provenanceOf(weights, threads),
     cost: {
@@ -93,16 +95,16 @@ export async function llamaSteps(
     // Its last place is never used.
     most: contextTokens - 1,
     job: (batch) => jobOf(batch, model),
-    run({ shares }, ended, failed) {
+    run({ shares, isKept }, ended, failed) {
       const beganUs = clock.nowUs();
       expected = shares;
-      run.evaluate(shares).then((made) => ended(clock.nowUs() - beganUs, made), failed);
+      run.evaluate(shares, isKept).then((made) => ended(clock.nowUs() - beganUs, made), failed);
     },
     began: (sequence, job) => run.began(sequence, job),
     handOver: (sequence) => run.handOver(sequence),
     left: (sequence) => run.left(sequence),
     async close() {
-      rmSync(own, { recursive: true, force: true });
+      run.close();
       await context.dispose();
       await model.dispose();
       await llama.dispose();
@@ -133,7 +135,7 @@ function jobOf({ tokens, jobs }: Batch, model: LlamaModel): EngineJob {
     return hasEnded ? { ...own, output: 1 } : own;
   }
   if (prompt !== null) return { ...tokens, prompt, mayEnd: false };
-  const text = model.tokenize(asBuffer(jobs[0].payload).toString());
+  const text = [...model.tokenize(asBuffer(jobs[0].payload).toString())];
   if (text.length === 0) throw new Fault("invalid-input", "the prompt is empty");
   return { ...tokens, prompt: text.length, mayEnd: true, text };
 }
@@ -150,39 +152,36 @@ function begunElsewhere({ upstreamTensors }: Job) {
 
 class LlamaRun {
   readonly #model: LlamaModel;
-  /** Keys and values go through files in it, since llama.cpp gives them out in no other form. */
-  readonly #folder: string;
+  readonly #blockTokens: number;
+  readonly #states = new SliceStates();
   readonly #free: LlamaSlice[];
   readonly #numbers: ReadonlyMap<LlamaSlice, number>;
   readonly #held = new Map<Sequence, Held>();
-  /** Slices whose sequences have left. */
-  readonly #left: LlamaSlice[] = [];
+  /** Slices whose sequences have left, and the contents of their blocks. */
+  readonly #left: { readonly slice: LlamaSlice; readonly contents: readonly number[] }[] = [];
   /** Resolves when no slice is being read for another engine. */
   #read: Promise<unknown> = Promise.resolve();
 
-  constructor(model: LlamaModel, slices: readonly LlamaSlice[], folder: string) {
+  constructor(model: LlamaModel, slices: readonly LlamaSlice[], blockTokens: number) {
     this.#model = model;
-    this.#folder = folder;
+    this.#blockTokens = blockTokens;
     this.#free = [...slices];
     this.#numbers = new Map(slices.map((slice, number) => [slice, number]));
   }
 
   began(sequence: Sequence, job: EngineJob): void {
-    const tokens = [...(job.text ?? meaningless(sequence, this.#model))];
+    const tokens = job.text ?? this.#meaningless(sequence);
     const { state = null } = job;
-    this.#held.set(sequence, { job, tokens, slice: null, unsaid: [], state });
+    this.#held.set(sequence, { job, tokens, slice: null, placed: 0, unsaid: [], state });
   }
 
   async handOver(sequence: Sequence): Promise<readonly Tensor[]> {
     const held = this.#held.get(sequence) as Held;
     const { slice, tokens } = held;
     assert(slice !== null, "a sequence that has made a token has a slice");
-    const file = join(this.#folder, String(sequence.id));
-    const saved = slice.saveStateToFile(file).finally(() => this.#leave(held));
+    const saved = this.#states.save(slice).finally(() => this.#leave(sequence, held));
     this.#read = Promise.allSettled([this.#read, saved]);
-    await saved;
-    const state = await readFile(file);
-    await rm(file);
+    const state = await saved;
     const all = Int32Array.from(tokens);
     return [
       { name: STATE, datatype: "UINT8", shape: [state.length], raw: state },
@@ -193,22 +192,35 @@ class LlamaRun {
   left(sequence: Sequence): void {
     const held = this.#held.get(sequence);
     this.#held.delete(sequence);
-    if (held !== undefined) this.#leave(held);
+    if (held !== undefined) this.#leave(sequence, held);
   }
 
-  async evaluate(shares: readonly Share[]): Promise<ReadonlyMap<Sequence, MadeToken>> {
+  close(): void {
+    this.#states.close();
+  }
+
+  async evaluate(
+    shares: readonly Share[],
+    isKept: IsKept,
+  ): Promise<ReadonlyMap<Sequence, MadeToken>> {
     await this.#read;
-    for (const [sequence, held] of this.#held) if (!sequence.isRunning) this.#leave(held);
-    for (const slice of this.#left.splice(0)) {
+    for (const [sequence, held] of this.#held) {
+      if (!sequence.isRunning) this.#leave(sequence, held);
+    }
+    for (const { slice, contents } of this.#left.splice(0)) {
+      await this.#states.keep(slice, contents, isKept);
       await slice.clearHistory();
       this.#free.push(slice);
     }
     const made = new Map<Sequence, MadeToken>();
     const placed = this.#apart(shares);
-    for (const [slice, held, { sequence }] of placed) await this.#restore(slice, held, sequence);
+    for (const [slice, held, { sequence }] of placed) {
+      await this.#restore(slice, held, sequence, isKept);
+    }
     const evaluated = placed.map(async ([slice, held, { sequence, tokens }]) => {
       const { computed, promptTokens, made: already } = sequence;
       const chunk = held.tokens.slice(computed, computed + tokens);
+      held.placed += tokens;
       if (computed + tokens < promptTokens + already) await slice.controlledEvaluate(chunk);
       else made.set(sequence, this.#made(held, await next(slice, chunk)));
     });
@@ -216,16 +228,32 @@ class LlamaRun {
     return made;
   }
 
-  /** A sequence that was preempted before it ran here computes all its tokens. */
-  async #restore(slice: LlamaSlice, held: Held, { id, computed }: Sequence): Promise<void> {
-    const { state } = held;
-    if (state === null) return;
+  /** The slice gets the tokens that another engine has computed, or that this one has kept. */
+  async #restore(
+    slice: LlamaSlice,
+    held: Held,
+    { computed, contentOf }: Sequence,
+    isKept: IsKept,
+  ): Promise<void> {
+    const { state: begun } = held;
     held.state = null;
-    if (computed === 0) return;
-    const file = join(this.#folder, String(id));
-    await writeFile(file, state);
-    await slice.loadStateFromFile(file, { acceptRisk: true });
-    await rm(file);
+    if (held.placed === computed) return;
+    const content = contentOf(computed / this.#blockTokens - 1);
+    const state = begun ?? this.#states.upTo(content) ?? (await this.#copied(content, isKept));
+    assert(state !== undefined, "what the engine keeps is in a slice or has been copied from one");
+    await this.#states.load(slice, state, computed);
+    held.placed = computed;
+  }
+
+  /** The state up to the end of such a block, of a sequence that still runs. */
+  async #copied(content: number, isKept: IsKept): Promise<Uint8Array | undefined> {
+    for (const [sequence, held] of this.#held) {
+      const contents = this.#contentsOf(sequence, held);
+      if (held.slice === null || !contents.includes(content)) continue;
+      await this.#states.keep(held.slice, contents, isKept);
+      return this.#states.upTo(content);
+    }
+    return;
   }
 
   /**
@@ -258,9 +286,25 @@ class LlamaRun {
     return { text, isLast };
   }
 
-  #leave(held: Held): void {
-    if (held.slice !== null) this.#left.push(held.slice);
+  #leave(sequence: Sequence, held: Held): void {
+    const { slice } = held;
+    if (slice !== null) this.#left.push({ slice, contents: this.#contentsOf(sequence, held) });
     held.slice = null;
+    held.placed = 0;
+  }
+
+  /** The contents of the blocks that its tokens in the slice fill. */
+  #contentsOf({ contentOf }: Sequence, { placed }: Held): readonly number[] {
+    return Array.from({ length: Math.floor(placed / this.#blockTokens) }, (_, i) => contentOf(i));
+  }
+
+  /** A prompt of a drawn length: its tokens take their time whatever they say. Blocks of one content are alike. */
+  #meaningless({ promptTokens, contentOf }: Sequence): number[] {
+    const words = this.#model.tokenize(WORDS);
+    return Array.from({ length: promptTokens }, (_, i) => {
+      const content = Math.abs(contentOf(Math.floor(i / this.#blockTokens)));
+      return words[((content % words.length) * 7 + i * 3) % words.length];
+    });
   }
 }
 
@@ -274,12 +318,6 @@ async function next(slice: LlamaSlice, chunk: readonly number[]): Promise<number
     "an evaluation gives the token that it is asked for",
   );
   return token;
-}
-
-/** A prompt of a drawn length: its tokens take their time whatever they say. */
-function meaningless({ id, promptTokens }: Sequence, model: LlamaModel): number[] {
-  const words = model.tokenize(WORDS);
-  return Array.from({ length: promptTokens }, (_, i) => words[(id * 7 + i * 3) % words.length]);
 }
 
 const WORDS = "The quick brown fox jumps over the lazy dog and then writes a long story about it.";

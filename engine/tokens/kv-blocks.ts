@@ -44,6 +44,10 @@ export class KvBlocks {
     return found;
   }
 
+  isKnown(content: number): boolean {
+    return this.#known.has(content);
+  }
+
   /** The free ones of these blocks, whose use takes them from the free. */
   freeAmong(blocks: readonly number[]): number {
     return blocks.reduce((sum, block) => sum + (this.#users[block] === 0 ? 1 : 0), 0);

@@ -203,6 +203,11 @@ export class TokenEngine implements EngineView {
     else this.waiting.splice(this.waiting.indexOf(sequence), 1);
   }
 
+  /** Whether a sequence that has this block would not compute it. */
+  isKept(content: number): boolean {
+    return this.#memory.isKnown(content);
+  }
+
   /** No block holds anything that another sequence could use. */
   forget(): void {
     this.#memory.forgetAll();

@@ -158,17 +158,11 @@ function* checkContext(at: string, most: number, { tokens }: ModelDocument): Iss
   yield issueAt(at, message, `\`most: ${contextTokens - 1}\`, or a larger context`);
 }
 
-/** Real slices cannot be shared. */
 export function* checkLlama({ models }: Parts<"models">): Issues {
   for (const [name, { tokens }] of Object.entries(models)) {
-    if (tokens?.llama === undefined) continue;
-    if (tokens.external !== undefined) {
-      const message = "both `llama` and `external`: expected one of them";
-      yield issueAt(`models.${name}.tokens.external`, message);
-    }
-    if (!tokens.prefixCaching) continue;
-    const message = "a real engine gives each sequence a slice of its own, and keeps no blocks";
-    yield issueAt(`models.${name}.tokens.prefixCaching`, message, "`prefixCaching: false`");
+    if (tokens?.llama === undefined || tokens.external === undefined) continue;
+    const message = "both `llama` and `external`: expected one of them";
+    yield issueAt(`models.${name}.tokens.external`, message);
   }
 }
 

@@ -32,10 +32,12 @@ function engineSharing(
   speed: number,
   profiles: StepProfiles,
 ): Pick<Engine, "policy" | "limits" | "stepTimes"> {
-  const { policy, maxSequences, maxBatchedTokens, blockTokens, prefixCaching } = document;
+  const { policy, maxSequences, maxBatchedTokens, blockTokens, prefixCaching, llama } = document;
   // Without a limit sequences never hold more: each as many tokens as a scenario may ask for.
   const all = Math.ceil((2 * maxSequences * MOST_TOKENS) / blockTokens);
-  const blocks = document.blocks ?? (prefixCaching ? Math.min(all, MOST_KEPT) : all);
+  // A real engine copies the blocks that it keeps, each many thousand bytes.
+  const most = llama ? (maxSequences * llama.contextTokens) / blockTokens : MOST_KEPT;
+  const blocks = document.blocks ?? (prefixCaching ? Math.min(all, Math.ceil(most)) : all);
   const limits = { maxSequences, maxBatchedTokens, blocks, blockTokens, prefixCaching };
   const times = stepTimesOf(document, profiles);
   const stepTimes: StepTimes = (load) => times(load) / speed;

@@ -60,7 +60,7 @@ export const engineSchema = optionalMapping(
     blocks: wholeBetween(1, 10_000_000)
       .optional()
       .describe(
-        "blocks of keys and values on one replica; default: more than all sequences need, with `prefixCaching` 4,194,304 at most",
+        "blocks of keys and values on one replica; default: more than all sequences need, with `prefixCaching` 4,194,304 at most, with `llama` besides as many as its sequences fill",
       ),
     blockTokens: wholeBetween(1, 4096).default(16).describe("tokens that a block holds"),
     prefixCaching: z
