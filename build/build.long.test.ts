@@ -3,7 +3,6 @@ import { spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,13 +11,12 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const copy = mkdtempSync(join(tmpdir(), "tandem-build-test-"));
-afterAll(() => rmSync(copy, { recursive: true }));
+const copy = temporaryFolder("build-test");
 
 function build(): string {
   const options = { cwd: copy, encoding: "utf8" } as const;

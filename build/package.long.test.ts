@@ -1,15 +1,14 @@
 /** The package as its users get it: packed, installed into an empty folder, run, without ONNX Runtime. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const scratch = mkdtempSync(join(tmpdir(), "tandem-package-"));
+const scratch = temporaryFolder("package");
 const home = join(scratch, "empty");
-afterAll(() => rmSync(scratch, { recursive: true }));
 
 function run(program: string, ...args: readonly string[]) {
   // A value that onnxruntime-node's script refuses, as it fails where it cannot download.

@@ -1,13 +1,12 @@
 /** The command that hints give: never one that npx would fetch from a registry. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { commandFile, ownCommand } from "./version.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const folder = mkdtempSync(join(tmpdir(), "tandem-own-command-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("own-command");
 const byPath = ["node", commandFile()];
 const byName = ["npx", "tandem"];
 

@@ -1,11 +1,11 @@
 /** `tandem cluster` as its user runs it: real processes, found again by the next command. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import { eventually, isRunning } from "../cluster/deployment.test-support.ts";
@@ -15,12 +15,11 @@ import { inventorySchema } from "../scenario/inventory/schema.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
-const scratch = mkdtempSync(join(tmpdir(), "tandem-cli-cluster-"));
+const scratch = temporaryFolder("cli-cluster");
 
 beforeAll(() => writeFileSync(join(scratch, "s.yaml"), SCENARIO));
 afterAll(() => {
   cluster("down");
-  rmSync(scratch, { recursive: true });
 });
 
 function cluster(...args: readonly string[]) {

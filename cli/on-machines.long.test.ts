@@ -1,9 +1,9 @@
 /** `calibrate --on` and `validate --on` for real: two machines behind sshd, every port but 22 closed. */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../checks/support/needs.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { SshLab } from "../cluster/machines/ssh/ssh-lab.test-support.ts";
 import { type OverheadProfile, type Profile, profileSchema } from "../scenario/schema/profile.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
@@ -35,7 +35,7 @@ run: { seed: 1, replications: 2 }
 /** On a busy machine. */
 const PATIENCE_MS = 600_000;
 const missing = SshLab.missing();
-const folder = mkdtempSync(join(tmpdir(), "tandem-on-machines-"));
+const folder = temporaryFolder("on-machines");
 let lab: SshLab;
 let inventory = "";
 
@@ -50,7 +50,6 @@ beforeAll(() => {
 });
 afterAll(() => {
   lab?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const json = <T>(name: string): T => JSON.parse(readFileSync(join(folder, name), "utf8")) as T;

@@ -1,9 +1,6 @@
-/** Caches by content on a deployment: drawn contents hit as the draws say, real ones by their bytes. */
+/** A cache by content on a deployment hits by the bytes of requests; `cluster/run/draws.test.ts` has drawn contents. */
 import { expect, it } from "vitest";
-import { RequestDraws } from "../engine/requests/draws.ts";
-import { compileSystem } from "../scenario/compile/compile.ts";
-import { NO_INPUTS, noOp, twoTasks, withDeployment } from "./deployment.test-support.ts";
-import { divergence, run, SEED } from "./measured-run.test-support.ts";
+import { noOp, withDeployment } from "./deployment.test-support.ts";
 
 const pipelines = {
   ask: {
@@ -15,30 +12,6 @@ const pipelines = {
   },
 };
 const cluster = { replicas: { cache: 1, slow: 1, answer: 1 } };
-
-it("a replay hits where the same content was drawn before", async () => {
-  const document = twoTasks({
-    pipelines,
-    cluster,
-    models: { quick: { service: { distribution: "deterministic", meanMs: 1 } } },
-    workload: { arrivals: "closed", clients: 1, requests: 60 },
-  });
-  const draws = new RequestDraws(compileSystem(document, NO_INPUTS), SEED);
-  const contents = new Set<number>();
-  for (let i = 0; i < 60; i++) {
-    const keys = new Int32Array(4);
-    draws.drawKeys(draws.pipeline(), 0, keys);
-    contents.add(keys[0]);
-  }
-  await withDeployment({ document, backend: "replay" }, async (deployment) => {
-    const { outcomes, summary, log } = await run(deployment, document);
-    expect(outcomes.completed).toBe(60);
-    // One client at a time: each content is computed once.
-    expect(summary.tasks.slow.jobs).toBe(contents.size);
-    expect(contents.size).toBeLessThan(21);
-    expect(divergence(document, log)).toBeNull();
-  });
-}, 60_000);
 
 it("real workers compute the same bytes once, and the answer has all outputs again", async () => {
   const service = { distribution: "deterministic", meanMs: 1 };

@@ -4,8 +4,7 @@ import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { stepProfileSchema } from "../scenario/schema/step-profile.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
-import { statusOf } from "./faults.test-support.ts";
-import type { ControlledReplica } from "./observe/gateway-status.ts";
+import { control, namesIn, replicaOf } from "./faults.test-support.ts";
 import { InferenceClient, type InferStream } from "./protocol/client.ts";
 import { bytesTensor } from "./protocol/tensors.ts";
 
@@ -45,19 +44,9 @@ afterAll(async () => {
   await deployment.stop();
 });
 
-async function control(method: string, path = "", body?: object) {
-  const headers = { "content-type": "application/json" };
-  const answer = await fetch(`${deployment.gateway.http}/v1/replicas${path}`, {
-    ...{ method, ...(body === undefined ? {} : { headers, body: JSON.stringify(body) }) },
-  });
-  const text = await answer.text();
-  return { status: answer.status, value: text === "" ? null : JSON.parse(text) };
-}
-
-async function names(): Promise<readonly string[]> {
-  const { value } = await control("GET");
-  return value.replicas.map(({ name }: ControlledReplica) => name);
-}
+const change = (method: string, path = "", body?: object) =>
+  control(deployment, method, path, body);
+const names = () => namesIn(deployment);
 
 function ask() {
   const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
@@ -76,32 +65,27 @@ function ask() {
   return asked;
 }
 
-async function jobsOf(name: string): Promise<number> {
-  const { replicas } = await statusOf(deployment);
-  return replicas.find((one) => one.name === name)?.jobs ?? -1;
-}
-
 test("a second engine takes requests, the first leaves after its own, and one starts anew", async () => {
   expect(await names()).toEqual(["write-1"]);
   const scenario = await (await fetch(`${deployment.gateway.http}/v1/scenario`)).json();
   // A page simulates what it is told.
   expect(scenario).toMatchObject({ room: { write: 2 }, stepProfiles: { "writer.json": writer } });
 
-  const added = await control("POST", "", { task: "write" });
+  const added = await change("POST", "", { task: "write" });
   expect(added).toMatchObject({ status: 201, value: { name: "write-2", state: "up" } });
   expect(await names()).toEqual(["write-1", "write-2"]);
-  expect(await control("POST", "", { task: "write" })).toMatchObject({ status: 400 });
+  expect(await change("POST", "", { task: "write" })).toMatchObject({ status: 400 });
 
   // Two places each: all four requests are on engines at once.
   const four = [ask(), ask(), ask(), ask()];
   expect(await eventually(() => four.some(({ tokens }) => tokens > 0))).toBe(true);
-  expect(await control("DELETE", "/write-1")).toMatchObject({ status: 204 });
+  expect(await change("DELETE", "/write-1")).toMatchObject({ status: 204 });
   expect(await names()).toEqual(["write-2"]);
   expect(await eventually(() => four.every(({ ends }) => ends.length === 1))).toBe(true);
   for (const asked of four) expect(asked).toEqual({ tokens: 40, ends: ["answered"] });
-  expect(await jobsOf("write-2")).toBe(2);
+  expect((await replicaOf(deployment, "write-2")).jobs).toBe(2);
 
-  const reset = await control("POST", "/write-2/reset");
+  const reset = await change("POST", "/write-2/reset");
   expect(reset).toMatchObject({ status: 200, value: { name: "write-2", state: "up", load: 0 } });
   // Its places are on one engine still: two at once take twice 40 iterations.
   const before = performance.now();

@@ -1,6 +1,6 @@
 /**
- * Faults beside those of `faults.test.ts`: processes that stand still, get no memory, are cut off, are
- * late, fail again and again, or get the signal to end.
+ * Faults beside those of `faults.test.ts`: processes that stand still, get no memory, are cut off, or get the signal to
+ * end. Virtual time has late answers and failures again and again (`checks/dst`).
  */
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -11,18 +11,15 @@ import { eventually, isRunning, withWorkersStopped } from "./deployment.test-sup
 import {
   allTrue,
   ask,
-  busyWith,
   isBusy,
   type Running,
   replicaOf,
   request,
   running,
-  seen,
   servesAgain,
   start,
   statusOf,
   strike,
-  underLoad,
 } from "./faults.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor } from "./protocol/tensors.ts";
@@ -82,33 +79,6 @@ describe("a worker", () => {
       expect(deployment.workers[3].pid).toBe(pid);
     },
   );
-
-  it("that is late gets no batches until it has answered, and its late answer is dropped", async () => {
-    const bounds = { batchTimeoutMs: 300, batchTimeoutFactor: 1 };
-    await running({ holdMs: 10, bounds }, async ({ deployment, client }) => {
-      const [{ replica, pid }] = deployment.workers;
-      await underLoad(client, "late", async () => {
-        expect(await busyWith(deployment, replica)).toBe(true);
-        process.kill(pid, "SIGSTOP");
-        expect(await seen(deployment, replica, ({ state }) => state === "down")).toBe(true);
-        // Shorter than silence takes: its stream is still good.
-        process.kill(pid, "SIGCONT");
-        expect(await seen(deployment, replica, ({ state }) => state === "up")).toBe(true);
-      });
-      expect(deployment.crashes).toEqual([]);
-    });
-  });
-
-  it("that fails every batch ends its requests with an error", async () => {
-    // Longer than the test: the batch is still running when its workers are killed.
-    const holdMs = 60_000;
-    await running({ holdMs, bounds: { retryTokens: 0 } }, async ({ deployment, client }) => {
-      const ended = ask(client, "x").catch((error: unknown) => error);
-      expect(await isBusy(deployment)).toBe(true);
-      for (const { pid } of deployment.workers) kill(pid);
-      expect(await ended).toMatchObject({ code: "unavailable" });
-    });
-  });
 });
 
 it("a killed gateway starts again on its ports; clients with keys lose nothing", async () => {

@@ -4,7 +4,7 @@ import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import type { DeploymentOptions } from "./deploy/options.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
-import type { GatewayStatus, ReplicaStatus } from "./observe/gateway-status.ts";
+import type { ControlledReplica, GatewayStatus, ReplicaStatus } from "./observe/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferRequest } from "./protocol/messages.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
@@ -55,25 +55,37 @@ export function request(payload: string, key?: string): ModelInferRequest {
   };
 }
 
+/** Names of the replicas that serve. */
+export async function namesIn(deployment: Deployment): Promise<readonly string[]> {
+  const { value } = await control(deployment, "GET");
+  return value.replicas.map(({ name }) => name);
+}
+
 export async function ask(client: InferenceClient, payload: string, key?: string): Promise<string> {
   const { outputs, rawOutputContents = [] } = await client.inferAsync(request(payload, key), {});
   const [text] = elementsOf(outputs, rawOutputContents, "output") ?? [];
   return Buffer.from(text).toString();
 }
 
+export async function getsItsOwn(client: InferenceClient, payload: string): Promise<boolean> {
+  return isAnswerTo(Buffer.from(payload), await ask(client, payload));
+}
+
 /** Sends `count` different requests at once; whether each got its own answer. */
 async function askMany(client: InferenceClient, count: number, name: string): Promise<boolean[]> {
   const payloads = Array.from({ length: count }, (_, i) => `${name} ${i}`);
-  const texts = await Promise.all(payloads.map((payload) => ask(client, payload)));
-  return texts.map((text, i) => isAnswerTo(Buffer.from(payloads[i]), text));
+  return Promise.all(payloads.map((payload) => getsItsOwn(client, payload)));
 }
 
-/** Calls go on, so that no replica is without a batch, until `use` has ended; each gets its own answer. */
-export async function underLoad(
+/** Calls that still go on once `use` has ended. */
+const MORE = 20;
+
+/** Calls go on, so that no replica is without a batch, while and after `use`; each gets its own answer. */
+export async function underLoad<T>(
   client: InferenceClient,
   name: string,
-  use: () => Promise<void>,
-): Promise<void> {
+  use: () => Promise<T>,
+): Promise<T> {
   let over = false;
   const asked: Promise<boolean[]>[] = [];
   const caller = async (number: number): Promise<void> => {
@@ -86,14 +98,40 @@ export async function underLoad(
   const callers = Promise.all(Array.from({ length: 4 }, (_, number) => caller(number)));
   // A failed call is reported once the fault is over.
   callers.catch(() => undefined);
+  let value: T;
   try {
-    await use();
+    value = await use();
+    const most = asked.length + MORE;
+    await Promise.race([callers, eventually(() => asked.length >= most)]);
   } finally {
     over = true;
   }
   await callers;
   const right = (await Promise.all(asked)).flat();
   expect(right).toEqual(allTrue(right.length));
+  return value;
+}
+
+/** One replica, all of them, or an error. */
+type Controlled = ControlledReplica & {
+  readonly replicas: readonly ControlledReplica[];
+  readonly error: string;
+};
+
+/** A look at the deployment's replicas, or a change of them, over REST. */
+export async function control(
+  { gateway }: Deployment,
+  method: string,
+  path = "",
+  body?: object,
+): Promise<{ readonly status: number; readonly value: Controlled }> {
+  const json = { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const answer = await fetch(`${gateway.http}/v1/replicas${path}`, {
+    method,
+    ...(body === undefined ? {} : json),
+  });
+  const text = await answer.text();
+  return { status: answer.status, value: text === "" ? null : JSON.parse(text) };
 }
 
 export async function statusOf({ gateway }: Deployment): Promise<GatewayStatus> {
@@ -114,7 +152,7 @@ export function seen(
   return eventually(async () => holds(await replicaOf(deployment, replica)));
 }
 
-export const busyWith = (deployment: Deployment, replica: string): Promise<boolean> =>
+const busyWith = (deployment: Deployment, replica: string): Promise<boolean> =>
   seen(deployment, replica, ({ inFlight }) => inFlight > 0);
 
 /** Any replica has a batch. */

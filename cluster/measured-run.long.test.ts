@@ -1,16 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { arrivalSource } from "../engine/arrivals/arrival-source.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
-import { type Deployment, startDeployment } from "./deploy/deployment.ts";
-import {
-  eventually,
-  isRunning,
-  NO_INPUTS,
-  pidsOf,
-  twoTasks,
-  withDeployment,
-} from "./deployment.test-support.ts";
+import { twoTasks, withDeployment } from "./deployment.test-support.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 
 const BATCHING = { policy: "size-or-timeout", maxBatch: 4, waitMs: 15 };
@@ -97,54 +89,5 @@ describe("a measured run on replay workers", () => {
       expect(RunLog.parse(log).entries.some(([kind]) => kind === "cancel")).toBe(true);
       expect(divergence(document, log)).toBeNull();
     });
-  });
-});
-
-describe("a deployment of two tasks", () => {
-  let deployment: Deployment;
-  beforeAll(async () => {
-    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "test" };
-    deployment = await startDeployment({ ...options, backend: "replay" });
-  });
-  afterAll(() => deployment.stop());
-
-  it("drives a closed loop of clients that wait for their answers", async () => {
-    const workload = { arrivals: "closed", clients: 3, requests: 30 };
-    const document = twoTasks({ workload });
-    const { outcomes, load } = await run(deployment, document);
-    expect(outcomes.completed).toBe(30);
-    for (let i = 0; i < load.requests; i++) {
-      const open = load.intendedUs.filter(
-        (us, other) => us <= load.intendedUs[i] && load.endedUs[other] > load.intendedUs[i] + 1,
-      );
-      expect(open.length).toBeLessThanOrEqual(3);
-    }
-  });
-
-  it("loses no request when a worker is killed, and starts it again", async () => {
-    const document = twoTasks({ workload: { arrivals: "poisson", ratePerS: 60, requests: 150 } });
-    const victim = deployment.workers[0].pid;
-    let killed = false;
-    const { outcomes, log, health } = await run(deployment, document, ({ sent }) => {
-      if (killed || sent < 30) return;
-      killed = true;
-      process.kill(victim, "SIGKILL");
-    });
-    const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
-    expect(ended).toBe(150);
-    expect((outcomes.completed ?? 0) + (outcomes.failed ?? 0)).toBe(150);
-    expect(outcomes.completed).toBeGreaterThan(140);
-    expect(RunLog.parse(log).entries.some(([kind]) => kind === "lose")).toBe(true);
-    expect(divergence(document, log)).toBeNull();
-    expect(health.healthy).toBe(false);
-    expect(deployment.crashes[0].signal).toBe("SIGKILL");
-    const back = await eventually(async () => {
-      const report = await fetch(`${deployment.gateway.http}/v2/health/ready`);
-      return report.status === 200;
-    });
-    expect(back).toBe(true);
-    expect(deployment.workers[0].pid).not.toBe(victim);
-    expect((await run(deployment, twoTasks())).outcomes.completed).toBe(60);
-    expect(pidsOf(deployment).every(isRunning)).toBe(true);
   });
 });

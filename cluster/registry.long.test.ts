@@ -47,13 +47,17 @@ it.each(SCHEDULERS)("%s loses no request and serves none twice", async (schedule
   expect(await isWhole()).toBe(true);
   const { length: crashes } = deployment.crashes;
   let isStruck = false;
-  const { outcomes, log, gantt } = await run(deployment, document, ({ sent }) => {
+  const { outcomes, log, gantt, health } = await run(deployment, document, ({ sent }) => {
     if (isStruck || sent < KILLED_AFTER) return;
     isStruck = true;
     process.kill(deployment.workers[0].pid, "SIGKILL");
   });
   expect(await eventually(() => deployment.crashes.length > crashes)).toBe(true);
   expect(outcomes.completed).toBe(REQUESTS);
+  expect(health).toMatchObject({
+    healthy: false,
+    reasons: expect.arrayContaining([expect.stringMatching(/ died$/)]),
+  });
   const served = gantt.flatMap((bar) => bar.requests.map((n) => `${bar.task}/${n}`));
   expect(new Set(served).size).toBe(served.length);
   expect(served.filter((job) => job.startsWith("detect/"))).toHaveLength(REQUESTS);

@@ -1,12 +1,11 @@
 /** Replicas are added, changed, removed and reset while requests are in flight: none is lost. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
+import { fingerprintScenario, PIPELINE } from "../checks/soak/client.ts";
 import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
-import type { ControlledReplica, GatewayStatus } from "./observe/gateway-status.ts";
+import { ask, control, getsItsOwn, namesIn, seen, underLoad } from "./faults.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 
 let deployment: Deployment;
 let client: InferenceClient;
@@ -26,62 +25,19 @@ afterAll(async () => {
   await deployment.stop();
 });
 
-async function control(method: string, path: string, body?: object, of = deployment) {
-  const answer = await fetch(`${of.gateway.http}/v1/replicas${path}`, {
-    method,
-    ...(body === undefined
-      ? {}
-      : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
-  });
-  const text = await answer.text();
-  return { status: answer.status, value: text === "" ? null : JSON.parse(text) };
-}
-
-async function names(): Promise<string[]> {
-  const { value } = await control("GET", "");
-  return value.replicas.map(({ name }: ControlledReplica) => name);
-}
-
 /** Whether the replica gets work to do, in the end. */
-function doesJobs(replica: string): Promise<boolean> {
-  return eventually(async () => {
-    const answer = await fetch(`${deployment.gateway.http}/status`);
-    const { replicas } = (await answer.json()) as GatewayStatus;
-    return replicas.some(({ name, jobs }) => name === replica && jobs > 0);
-  });
-}
+const doesJobs = (replica: string): Promise<boolean> =>
+  seen(deployment, replica, (now) => now?.jobs > 0);
 
-async function ask(payload: string, of = client): Promise<boolean> {
-  const { tensor, raw } = bytesTensor("payload", [Buffer.from(payload)]);
-  const request = { modelName: PIPELINE, inputs: [tensor], rawInputContents: [raw] };
-  const { outputs, rawOutputContents = [] } = await of.inferAsync(request, {});
-  const [text] = elementsOf(outputs, rawOutputContents, "output") ?? [];
-  return isAnswerTo(Buffer.from(payload), Buffer.from(text).toString());
-}
-
-/** Keeps requests in flight while `change` goes on, and until 40 more have been sent; each must get its own answer. */
-async function underLoad<T>(change: () => Promise<T>): Promise<T> {
-  let over = false;
-  let asked = 0;
-  const client4 = async (i: number): Promise<void> => {
-    while (!over) expect(await ask(`${i} ${asked++}`)).toBe(true);
-  };
-  const load = Promise.all([0, 1, 2, 3].map(client4));
-  try {
-    const value = await change();
-    const atChange = asked;
-    while (asked < atChange + 40) await new Promise((resolve) => setTimeout(resolve, 5));
-    return value;
-  } finally {
-    over = true;
-    await load;
-  }
-}
+const change = (method: string, path = "", body?: object) =>
+  control(deployment, method, path, body);
+const names = () => namesIn(deployment);
+const loaded = <T>(use: () => Promise<T>): Promise<T> => underLoad(client, "load", use);
 
 it("a replica is added with a process of its own, batches by itself, and is removed", async () => {
   const batch = { maxBatch: 3, waitMs: 2 };
-  const added = await underLoad(async () => {
-    const answer = await control("POST", "", { task: "first", batch });
+  const added = await loaded(async () => {
+    const answer = await change("POST", "", { task: "first", batch });
     expect(await doesJobs("first-2")).toBe(true);
     return answer;
   });
@@ -89,7 +45,7 @@ it("a replica is added with a process of its own, batches by itself, and is remo
   expect(await names()).toEqual(["first-1", "first-2", "second-1"]);
   const worker = deployment.workers.find(({ replica }) => replica === "first-2");
   expect(isRunning(worker?.pid ?? 0)).toBe(true);
-  const gone = await underLoad(() => control("DELETE", "/first-2"));
+  const gone = await loaded(() => change("DELETE", "/first-2"));
   expect(gone.status).toBe(204);
   expect(await names()).toEqual(["first-1", "second-1"]);
   expect(isRunning(worker?.pid ?? 0)).toBe(false);
@@ -99,20 +55,20 @@ it("a replica is added with a process of its own, batches by itself, and is remo
 if (IS_LONG) {
   it("a change sets a replica's batching, and a reset restores the scheduler's", async () => {
     const pid = deployment.workers[0].pid;
-    const changed = await underLoad(() => control("PATCH", "/first-1", { maxBatch: 2, waitMs: 1 }));
+    const changed = await loaded(() => change("PATCH", "/first-1", { maxBatch: 2, waitMs: 1 }));
     expect(changed.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 1 } });
-    const kept = await control("PATCH", "/first-1", { waitMs: 3 });
+    const kept = await change("PATCH", "/first-1", { waitMs: 3 });
     expect(kept.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 3 } });
-    const reset = await underLoad(() => control("POST", "/first-1/reset"));
+    const reset = await loaded(() => change("POST", "/first-1/reset"));
     expect(reset.value).toMatchObject({ name: "first-1", state: "up", batch: null });
     const fresh = deployment.workers.find(({ replica }) => replica === "first-1");
     expect(fresh?.pid).not.toBe(pid);
-    expect(await ask("after")).toBe(true);
+    expect(await getsItsOwn(client, "after")).toBe(true);
   });
 }
 
 it("an address that does not serve the replica is given up without a trace", async () => {
-  const started = await control("POST", "", {
+  const started = await change("POST", "", {
     task: "first",
     address: deployment.workers[0].address,
   });
@@ -128,7 +84,7 @@ it.each([
   ["PATCH", "/first-9", { waitMs: 1 }, 404, /no replica/],
   ["DELETE", "/first-9", undefined, 404, /no replica/],
 ])("%s %s %j is answered with %d", async (method, path, body, status, message) => {
-  const answer = await control(method, path, body);
+  const answer = await change(method, path, body);
   expect(answer.status).toBe(status);
   expect(answer.value.error).toMatch(message);
   expect(await names()).toEqual(["first-1", "second-1"]);
@@ -140,8 +96,8 @@ async function restartGateway(): Promise<void> {
   process.kill(pid, "SIGKILL");
   const isBack = async (): Promise<boolean> => {
     if (deployment.gateway.pid === pid) return false;
-    const { value } = await control("GET", "");
-    return value.replicas.every(({ state }: ControlledReplica) => state === "up");
+    const { value } = await change("GET");
+    return value.replicas.every(({ state }) => state === "up");
   };
   expect(await eventually(isBack)).toBe(true);
 }
@@ -150,16 +106,16 @@ if (IS_LONG) {
   it("a replica that did not come up leaves no batching to the next of its name", async () => {
     const { address } = deployment.workers[0];
     const batch = { maxBatch: 3, waitMs: 2 };
-    const failed = await control("POST", "", { task: "first", address, batch });
+    const failed = await change("POST", "", { task: "first", address, batch });
     expect(failed.status).toBe(502);
-    const added = await control("POST", "", { task: "first" });
+    const added = await change("POST", "", { task: "first" });
     expect(added).toMatchObject({ status: 201, value: { name: "first-2", batch: null } });
-    await control("DELETE", "/first-2");
+    await change("DELETE", "/first-2");
   });
 
   it("another replica does the work of one that is removed at once", async () => {
-    await control("POST", "", { task: "second" });
-    const gone = await underLoad(() => control("DELETE", "/second-2?drain=false"));
+    await change("POST", "", { task: "second" });
+    const gone = await loaded(() => change("DELETE", "/second-2?drain=false"));
     expect(gone.status).toBe(204);
     expect(await names()).toEqual(["first-1", "second-1"]);
   });
@@ -170,8 +126,8 @@ if (IS_LONG) {
       const found = there.workers.find(({ replica }) => replica === "first-2");
       const { address, pid } = found as (typeof there.workers)[number];
       const batch = { maxBatch: 3, waitMs: 2 };
-      const added = await underLoad(async () => {
-        const answer = await control("POST", "", { task: "first", address, batch });
+      const added = await loaded(async () => {
+        const answer = await change("POST", "", { task: "first", address, batch });
         expect(await doesJobs("first-2")).toBe(true);
         return answer;
       });
@@ -179,18 +135,18 @@ if (IS_LONG) {
         status: 201,
         value: { name: "first-2", state: "up", address },
       });
-      await control("PATCH", "/second-1", { maxBatch: 2, waitMs: 1 });
+      await change("PATCH", "/second-1", { maxBatch: 2, waitMs: 1 });
       await restartGateway();
-      const { value } = await control("GET", "");
+      const { value } = await change("GET");
       expect(value.replicas).toMatchObject([
         { name: "first-1", batch: null },
         { name: "first-2", address, batch },
         { name: "second-1", batch: { maxBatch: 2, waitMs: 1 } },
       ]);
-      await underLoad(async () => process.kill(pid, "SIGKILL"));
-      expect((await control("DELETE", "/first-2")).status).toBe(204);
+      await loaded(async () => process.kill(pid, "SIGKILL"));
+      expect((await change("DELETE", "/first-2")).status).toBe(204);
       expect(await names()).toEqual(["first-1", "second-1"]);
-      await control("POST", "/second-1/reset");
+      await change("POST", "/second-1/reset");
     });
   });
 
@@ -207,18 +163,18 @@ if (IS_LONG) {
       const watch = its.watchHealth(PIPELINE);
       watch.on("data", ({ status }: { status: string }) => health.push(status));
       watch.on("error", () => undefined);
-      const task = (await control("GET", "", undefined, own)).value.replicas[0].task;
-      await control("DELETE", `/${task}-1`, undefined, own);
+      const task = (await control(own, "GET")).value.replicas[0].task;
+      await control(own, "DELETE", `/${task}-1`);
       const gone = {
         code: "unavailable",
         message: expect.stringContaining(`no replica of ${task}`),
       };
-      await expect(ask("waits", its)).rejects.toMatchObject(gone);
-      await expect(ask("comes later", its)).rejects.toMatchObject(gone);
+      await expect(ask(its, "waits")).rejects.toMatchObject(gone);
+      await expect(ask(its, "comes later")).rejects.toMatchObject(gone);
       expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: false });
       expect(health.at(-1)).toBe("NOT_SERVING");
-      expect((await control("POST", "", { task }, own)).status).toBe(201);
-      expect(await ask("after", its)).toBe(true);
+      expect((await control(own, "POST", "", { task })).status).toBe(201);
+      expect(await getsItsOwn(its, "after")).toBe(true);
       expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: true });
       expect(await eventually(() => health.at(-1) === "SERVING")).toBe(true);
       watch.cancel();

@@ -1,9 +1,8 @@
 /** The library's functions: progress, aborts, refusals, and schedulers of the program. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { simulate as simulateInBrowser } from "./browser.ts";
 import { fromLine, toLine } from "./in-node.ts";
 import {
@@ -23,8 +22,7 @@ import {
 import { table } from "./notebook.ts";
 import { charts, lines, svg } from "./vega.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-library-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("library");
 
 const DOCUMENT = {
   name: "one-queue",

@@ -1,9 +1,9 @@
 /** The runs that a report looks into: a measured one beside the prediction of the same configuration. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { EVIDENCE_FILE, logFile } from "../calibration/explain.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { RunLog } from "../engine/dispatch/run-log.ts";
 import { checkedSweep } from "../scenario/expand-sweep.ts";
 import { runReplication } from "../sim/replication.ts";
@@ -11,8 +11,7 @@ import { scenario, sweep } from "./index.ts";
 import { report } from "./report.ts";
 import { inputsOf } from "./scenario.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-report-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder("report");
 
 const DOCUMENT = {
   name: "one-queue",

@@ -1,16 +1,15 @@
 /** The study from end to end, short: every scenario runs, the page is whole, and a second run resumes. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { fixedArms } from "./arms.ts";
 import { CASES, caseName } from "./cases.ts";
 
 const MAIN = join(import.meta.dirname, "..", "..", "dist", "bench", "study", "main.js");
-const out = mkdtempSync(join(tmpdir(), "tandem-study-"));
-afterAll(() => rmSync(out, { recursive: true }));
+const out = temporaryFolder("study");
 
 async function study(): Promise<string> {
   const child = spawn(process.execPath, [MAIN, "--quick", "--threads", "1", "--out", out]);

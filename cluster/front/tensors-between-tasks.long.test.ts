@@ -1,8 +1,8 @@
 /** Which tensor a task gets, of its request and of the tasks before it. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../../models/tensor.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
@@ -10,7 +10,7 @@ import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-between-"));
+const folder = temporaryFolder("between");
 const service = { distribution: "deterministic", meanMs: 1 };
 
 /** One element-wise operation on one or two inputs, over any number of rows of one. */
@@ -75,7 +75,6 @@ describe("a task", () => {
   afterAll(async () => {
     client.close();
     await deployment.stop();
-    rmSync(folder, { recursive: true });
   });
 
   const given = async (

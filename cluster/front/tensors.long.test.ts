@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { QUARTERS } from "../../models/graphs.test-support.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
@@ -25,7 +25,7 @@ const bytesOf = (values: readonly number[]): Uint8Array =>
 const floatsOf = (raw: Uint8Array): number[] => [...new Float32Array(new Uint8Array(raw).buffer)];
 
 describe("a pipeline whose model takes tensors", () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-tensors-"));
+  const folder = temporaryFolder("tensors");
   const onnx = (name: string, x: string, y: string): string => {
     const path = join(folder, `${name}.onnx`);
     writeFileSync(path, double(x, y));
@@ -61,7 +61,6 @@ describe("a pipeline whose model takes tensors", () => {
   afterAll(async () => {
     client.close();
     await deployment.stop();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   const x = { name: "x", datatype: "FP32", shape: [2, 3] };

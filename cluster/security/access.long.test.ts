@@ -1,15 +1,14 @@
 /** Certificates that change on disk while a server runs. */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createServer } from "node:tls";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { SecurityFiles } from "./access.ts";
 import { contextOf, type TlsIdentity, writeCertificates } from "./tls.ts";
 
 const OPTIONS = { hosts: ["localhost"], days: 1, force: false, newAuthority: false };
-const root = mkdtempSync(join(tmpdir(), "tandem-rotation-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+const root = temporaryFolder("rotation");
 
 test("a pair whose key comes later than its certificate is taken once it is whole", async () => {
   const [folder, next] = [join(root, "now"), join(root, "next")];

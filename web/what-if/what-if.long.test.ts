@@ -1,11 +1,11 @@
 /** "What if" in Chromium: as a report embeds it, from `file://`, and as a tab of the app. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { tandemHere } from "../../cli/tandem-here.test-support.ts";
 import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
 import { scenario } from "../../library/index.ts";
@@ -28,7 +28,7 @@ const POLICY =
 const APP_POLICY =
   "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'";
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-what-if-"));
+const folder = temporaryFolder("what-if");
 const report = join(folder, "report.html");
 /** The page of a scenario without a free slot. */
 const full = join(folder, "full.html");
@@ -50,7 +50,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   app?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const inChromium = test.skipIf(!hasChromium);

@@ -1,13 +1,13 @@
 /** Kind `ssh` for real: three machines behind sshd, every port but 22 closed. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../../../checks/support/needs.test-support.ts";
+import { temporaryFolder } from "../../../checks/support/temporary-folder.test-support.ts";
 import type { ClusterState } from "../../deploy/state.ts";
 import { eventually, isRunning } from "../../deployment.test-support.ts";
 import type { GatewayStatus } from "../../observe/gateway-status.ts";
@@ -24,7 +24,7 @@ workload: { arrivals: poisson, ratePerS: 80, requests: 200 }
 /** On a busy machine. */
 const PATIENCE_MS = 600_000;
 const missing = SshLab.missing();
-const folder = mkdtempSync(join(tmpdir(), "tandem-ssh-test-"));
+const folder = temporaryFolder("ssh-test");
 let lab: SshLab;
 
 beforeAll(() => {
@@ -40,7 +40,6 @@ afterEach(() => {
 });
 afterAll(() => {
   lab?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 /** A command in a shell of its own. */

@@ -1,19 +1,11 @@
 /** deploy/terraform against machines behind SSH: apply, more replicas, fewer, destroy. */
 import { spawnSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { needs } from "../../../checks/support/needs.test-support.ts";
+import { temporaryFolder } from "../../../checks/support/temporary-folder.test-support.ts";
 import type { ClusterState, ClusterStatus } from "../../deploy/state.ts";
 import { eventually } from "../../deployment.test-support.ts";
 import { SshLab } from "./ssh-lab.test-support.ts";
@@ -31,7 +23,7 @@ const { TF_CLI_CONFIG_FILE: _, ...environment } = process.env;
 const hasTerraform = spawnSync("terraform", ["version"], { env: environment }).status === 0;
 const missing = hasTerraform ? SshLab.missing() : "terraform";
 /** Like a clone, so that the module finds its own command. */
-const clone = mkdtempSync(join(tmpdir(), "tandem-terraform-"));
+const clone = temporaryFolder("terraform");
 const folder = join(clone, "deploy/terraform");
 let lab: SshLab;
 
@@ -47,7 +39,6 @@ afterAll(() => {
     if (existsSync(join(folder, "lab"))) tandem("cluster", "down");
     lab.close();
   }
-  rmSync(clone, { recursive: true, force: true });
 });
 
 function terraform(...words: readonly string[]): string {
