@@ -3,7 +3,7 @@
  */
 import { expectedSeconds, givenWarmupS, isSpanned } from "../engine/arrivals/arrival-source.ts";
 import { Fault } from "../engine/basics/fault.ts";
-import type { RunSummary } from "../engine/metrics/summary.ts";
+import { figureByFigure, figuresByName, type RunSummary } from "../engine/metrics/summary.ts";
 import { meanOf } from "../engine/statistics/estimate.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { scaledTimes } from "../scenario/compile/input-draws.ts";
@@ -118,28 +118,23 @@ function meanSummary(runs: readonly RunSummary[]): RunSummary {
   return {
     requests: runs[0].requests,
     counted: Math.min(...runs.map((run) => run.counted)),
-    metrics: meanFigures(runs.map((run) => run.metrics)),
-    tasks: meanByName(runs.map((run) => run.tasks)),
-    pipelines: meanByName(runs.map((run) => run.pipelines)),
+    metrics: figureByFigure(
+      runs.map((run) => run.metrics),
+      meanOf,
+    ),
+    tasks: figuresByName(
+      runs.map((run) => run.tasks),
+      meanOf,
+    ),
+    pipelines: figuresByName(
+      runs.map((run) => run.pipelines),
+      meanOf,
+    ),
     digest: runs.map((run) => run.digest).join(""),
     curveMs: runs[0].curveMs.map((_, i) => meanOf(runs.map((run) => run.curveMs[i]))),
     growth: null,
     notes: [...new Set(runs.flatMap((run) => run.notes))],
   };
-}
-
-function meanByName(
-  runs: readonly Readonly<Record<string, Readonly<Record<string, number>>>>[],
-): Record<string, Record<string, number>> {
-  return Object.fromEntries(
-    Object.keys(runs[0]).map((name) => [name, meanFigures(runs.map((run) => run[name]))]),
-  );
-}
-
-function meanFigures(runs: readonly Readonly<Record<string, number>>[]): Record<string, number> {
-  return Object.fromEntries(
-    Object.keys(runs[0]).map((name) => [name, meanOf(runs.map((run) => run[name]))]),
-  );
 }
 
 function scaledProfile(profile: Profile, factor: number): Profile {

@@ -1,6 +1,5 @@
 /** `tandem/plan@3`: what a plan found, as a document, as text, and as a scenario. */
 
-import type { Parameters } from "../planning/contenders.ts";
 import type { NotSearched } from "../planning/left-out.ts";
 import type { Answer, Plan, PlanEntry, Point } from "../planning/plan.ts";
 import type { Explored } from "../planning/standing.ts";
@@ -13,7 +12,7 @@ import {
   wrapped,
 } from "../reports/tables/format.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
-import { countsText } from "../reports/tables/plan-decision.ts";
+import { countsText, parametersText } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
 import type { Cell } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
@@ -91,12 +90,6 @@ export function planText(
 
 function goalText({ pipeline, latencyMs, percentile }: PlanEntry["goals"][number]): string {
   return `${pipeline}: ${percentile} % of requests within ${formatNumber(latencyMs)} ms`;
-}
-
-function parametersText(parameters: Parameters): string {
-  return Object.entries(parameters)
-    .map(([path, value]) => `${path} ${String(value)}`)
-    .join(", ");
 }
 
 /** A preset's name; of a composition, its parts and the batch sizes of tasks. */

@@ -1,7 +1,6 @@
 /** The metrics of a run, each by its formula, and of several runs: means with 95% intervals. */
 
 import { shortDigest } from "../basics/digest.ts";
-import type { Estimate } from "../statistics/estimate.ts";
 import { estimate } from "../statistics/estimate.ts";
 import type { LatencyStore } from "../statistics/latency-store.ts";
 import type { ByMetric, LatencyCurve, Metrics } from "./figures.ts";
@@ -218,9 +217,15 @@ function ratio(part: number, whole: number): number {
 
 /** `summaries` are of one configuration, at least one, in order of replication. */
 export function aggregate(summaries: readonly RunSummary[]) {
-  const pipelines = estimatesByName(summaries.map((summary) => summary.pipelines));
+  const pipelines = figuresByName(
+    summaries.map((summary) => summary.pipelines),
+    estimate,
+  );
   const intervals = summaries.length === 1 ? summaries[0].intervals : undefined;
-  const metrics: Metrics = estimates(summaries.map((summary) => summary.metrics));
+  const metrics: Metrics = figureByFigure(
+    summaries.map((summary) => summary.metrics),
+    estimate,
+  );
   const curves = summaries.map((summary) => summary.curveMs).filter((curve) => curve.length > 0);
   return {
     replications: summaries.length,
@@ -228,7 +233,10 @@ export function aggregate(summaries: readonly RunSummary[]) {
     metrics: intervals === undefined ? metrics : withIntervals(metrics, intervals),
     // A single run says how its intervals were found.
     ...(intervals === undefined ? {} : { intervals: intervals.methods }),
-    tasks: estimatesByName(summaries.map((summary) => summary.tasks)),
+    tasks: figuresByName(
+      summaries.map((summary) => summary.tasks),
+      estimate,
+    ),
     // Only where there are several.
     ...(Object.keys(pipelines).length > 0 ? { pipelines } : {}),
     digest: shortDigest(summaries.map((summary) => summary.digest)),
@@ -257,22 +265,35 @@ function planNotes(gaps: readonly (number | null)[]): readonly string[] {
 
 type Figures = Readonly<Record<string, number>>;
 
-function estimatesByName(
-  runs: readonly Readonly<Record<string, Figures>>[],
-): Record<string, Record<string, Estimate>> {
-  return Object.fromEntries(
-    Object.keys(runs[0]).map((name) => [name, estimates(runs.map((run) => run[name]))]),
-  );
-}
-
-/** Estimates of every figure that each run has. */
-function estimates(runs: readonly Figures[]): Record<string, Estimate> {
-  const result: Record<string, Estimate> = {};
+/** `of` the values of each figure that every run has. */
+export function figureByFigure<T>(
+  runs: readonly Figures[],
+  of: (values: readonly number[]) => T,
+): Record<string, T> {
+  const result: Record<string, T> = {};
   for (const name of Object.keys(runs[0])) {
     const values = runs.map((run) => run[name]).filter((value) => value !== undefined);
-    if (values.length === runs.length) result[name] = estimate(values);
+    if (values.length === runs.length) result[name] = of(values);
   }
   return result;
+}
+
+/** The same of figures by task or pipeline. */
+export function figuresByName<T>(
+  runs: readonly Readonly<Record<string, Figures>>[],
+  of: (values: readonly number[]) => T,
+): Record<string, Record<string, T>> {
+  return Object.fromEntries(
+    Object.keys(runs[0]).map((name) => {
+      return [
+        name,
+        figureByFigure(
+          runs.map((run) => run[name]),
+          of,
+        ),
+      ];
+    }),
+  );
 }
 
 function meanCurve(curves: readonly (readonly number[])[]): LatencyCurve {
