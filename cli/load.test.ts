@@ -71,7 +71,10 @@ describe("tandem load", () => {
       workload: { arrivals: "poisson", ratePerS: 100, requests: 20 },
     };
     const metadata = {
-      ...{ name: "p", versions: ["1"], platform: "tandem_pipeline", outputs: [] },
+      name: "p",
+      versions: ["1"],
+      platform: "tandem_pipeline",
+      outputs: [],
       inputs: [{ name: "payload", datatype: "BYTES", shape: [-1] }],
       parameters: {
         prompt_tokens: { string_value: "12" },

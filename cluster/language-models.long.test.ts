@@ -20,7 +20,8 @@ const document: ScenarioDocument = scenarioSchema.parse({
       tasks: {
         look: { model: "looker" },
         write: {
-          ...{ model: "writer", after: ["look"] },
+          model: "writer",
+          after: ["look"],
           tokens: { ...LENGTHS, output: 40 },
         },
       },
@@ -31,7 +32,10 @@ const document: ScenarioDocument = scenarioSchema.parse({
     writer: {
       tokens: {
         steps: { prefill: [5, 0.02, 0], decode: [5, 0, 0] },
-        ...{ policy: "sarathi", maxSequences: 1, maxBatchedTokens: 512, blocks: 30 },
+        policy: "sarathi",
+        maxSequences: 1,
+        maxBatchedTokens: 512,
+        blocks: 30,
       },
     },
   },

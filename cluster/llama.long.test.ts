@@ -229,7 +229,8 @@ const document: ScenarioDocument = scenarioSchema.parse({
       tasks: {
         look: { model: "looker" },
         write: {
-          ...{ model: "writer", after: ["look"] },
+          model: "writer",
+          after: ["look"],
           tokens: { prompt: { distribution: "exponential", mean: 20 }, output: 8, most: 120 },
         },
       },
@@ -240,7 +241,10 @@ const document: ScenarioDocument = scenarioSchema.parse({
     writer: {
       tokens: {
         steps: { prefill: [5, 3, 0], decode: [5, 0, 10] },
-        ...{ maxSequences: 2, maxBatchedTokens: 64, blocks: 32, llama: LLAMA },
+        maxSequences: 2,
+        maxBatchedTokens: 64,
+        blocks: 32,
+        llama: LLAMA,
       },
     },
   },

@@ -78,7 +78,9 @@ test("least-kv weighs prompts, so that long ones do not crowd one engine's memor
 test.each(["prefix-affinity", "least-kv"])("a run under %s replays from its log", (routing) => {
   const lengths = {
     prompt: { distribution: "lognormal", mean: 120, cv: 1 },
-    ...{ output: 20, most: 400, prefix: { length: 64, groups: 5 } },
+    output: 20,
+    most: 400,
+    prefix: { length: 64, groups: 5 },
   };
   // Few places, so that jobs are kept back and asked about again.
   const tokens = { prefixCaching: true, blocks: 60, maxSequences: 2 };

@@ -50,7 +50,10 @@ function killedScenario({ name, seed, load }: KilledCase): unknown {
     cluster: { replicas: { detect: 3, plate: 3 } },
     scheduler: "fifo",
     workload: {
-      ...{ arrivals: "poisson", ratePerS: { ofCapacity: load }, durationS: RUN_S, warmupS: 2 },
+      arrivals: "poisson",
+      ratePerS: { ofCapacity: load },
+      durationS: RUN_S,
+      warmupS: 2,
     },
     run: { seed, replications: RUNS },
   };
@@ -88,7 +91,10 @@ export async function validateKilled(one: KilledCase): Promise<Outcome> {
   const attained = (side: "predicted" | "measured"): number =>
     meanOf(judged.map((run) => run[side].sloAttainmentRatio ?? Number.NaN));
   return {
-    ...{ verdict, error, ownError: {}, ...(reason === undefined ? {} : { reason }) },
+    verdict,
+    error,
+    ownError: {},
+    ...(reason === undefined ? {} : { reason }),
     attainment: { predicted: attained("predicted"), measured: attained("measured") },
     ...{
       runs: judged.length,

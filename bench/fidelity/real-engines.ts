@@ -34,7 +34,10 @@ const lengths = (mean: number) => ({ distribution: "lognormal", mean, cv: 0.6 })
 const CUT = { most: 240 };
 const WRITE = { model: "writer" };
 const poisson = (ratePerS: number) => ({
-  ...{ arrivals: "poisson", ratePerS, requests: Math.round(RUN_S * ratePerS), warmupS: 0 },
+  arrivals: "poisson",
+  ratePerS,
+  requests: Math.round(RUN_S * ratePerS),
+  warmupS: 0,
 });
 
 /** Tasks, and a load that keeps the engine of the longest texts at work for a third to a half of the time. */
@@ -62,8 +65,12 @@ const PIPELINES = {
       },
     },
     workload: {
-      ...{ arrivals: "trace", file: "traces/rag.csv", column: "at_s", scale: 0.03 },
-      ...{ requests: 14, warmupS: 0 },
+      arrivals: "trace",
+      file: "traces/rag.csv",
+      column: "at_s",
+      scale: 0.03,
+      requests: 14,
+      warmupS: 0,
     },
   },
   agent: {
@@ -93,8 +100,12 @@ export const ENGINE_CASES: readonly EngineCase[] = [
     }),
   ),
   {
-    ...{ name: "other-policy", seed: 1, pipeline: "burst" },
-    ...{ policy: "vllm", served: "vllm-priority", wrong: "policy" },
+    name: "other-policy",
+    seed: 1,
+    pipeline: "burst",
+    policy: "vllm",
+    served: "vllm-priority",
+    wrong: "policy",
   },
 ];
 
@@ -110,8 +121,11 @@ function engineScenario({ name: title, seed, pipeline, policy }: EngineCase) {
   const { tasks, workload } = PIPELINES[pipeline];
   const engine = (name: string) => ({
     tokens: {
-      ...{ steps: `models/${name}.json`, policy, maxSequences: 8 },
-      ...{ maxBatchedTokens: pipeline === "burst" ? 64 : 128, blocks: 256 },
+      steps: `models/${name}.json`,
+      policy,
+      maxSequences: 8,
+      maxBatchedTokens: pipeline === "burst" ? 64 : 128,
+      blocks: 256,
       llama: { weights: "smollm2-135m", threads: 1, contextTokens: 256 },
     },
   });
@@ -189,12 +203,15 @@ async function otherPolicy(file: string, policy: string): Promise<Omit<Outcome, 
   const { verdict, error, judgements } = judgeEngines(judged, by, paceDoubt);
   const reason = Object.values(judgements).find((found) => found.reason !== undefined)?.reason;
   return {
-    ...{ verdict, error: rounded(error), ownError: {} },
+    verdict,
+    error: rounded(error),
+    ownError: {},
     ...(iterations === undefined ? {} : { iterations: roundedIterations(iterations) }),
     ...(reason === undefined ? {} : { reason }),
     ...(verdict === "disagrees"
       ? { culprit: "another policy: no pace of the host explains it" }
       : {}),
-    ...{ runs: runs.length, setAside: all.unhealthy.length },
+    runs: runs.length,
+    setAside: all.unhealthy.length,
   };
 }

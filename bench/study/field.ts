@@ -210,7 +210,10 @@ export function measured(
     const samples = knees.map(({ goodput }) => goodput);
     const costs = knees.flatMap(({ cost }) => cost ?? []);
     return {
-      ...{ arm, samples, goodput: estimate(samples), isBest: false },
+      arm,
+      samples,
+      goodput: estimate(samples),
+      isBest: false,
       costs: costs.length < knees.length ? null : costs,
     };
   });

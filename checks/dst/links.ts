@@ -25,7 +25,11 @@ export interface LinkFaults {
 }
 
 export const NO_FAULTS: LinkFaults = {
-  ...{ delayMs: 0, jitterMs: 0, lost: 0, twice: 0, failing: 0 },
+  delayMs: 0,
+  jitterMs: 0,
+  lost: 0,
+  twice: 0,
+  failing: 0,
   unordered: false,
 };
 

@@ -85,7 +85,10 @@ export function planOf(seed: number, schedulers: readonly string[] = SCHEDULERS)
     atS -= Math.log(1 - stream.uniform()) / ratePerS;
     const mood = stream.uniform();
     happenings.push({
-      ...{ kind: "request", atS, index, isNumbered: stream.uniform() < 0.9 },
+      kind: "request",
+      atS,
+      index,
+      isNumbered: stream.uniform() < 0.9,
       ...(mood < 0.15 ? { deadlineMs: Math.round(between(5, 400)) } : {}),
       ...(mood > 0.9 ? { cancelAfterMs: Math.round(between(0, 200)) } : {}),
       ...(stream.uniform() < 0.1
@@ -131,7 +134,9 @@ function writerOf(stream: RandomStream, meanMs: number) {
     tokens: {
       steps: { prefill: [stepMs, stepMs / 20, 0], decode: [stepMs, 0, stepMs / 10] },
       policy: ["vllm", "vllm-v0", "sarathi"][stream.integer(3)],
-      ...{ maxSequences: 2, maxBatchedTokens: 64, blocks: 5 + stream.integer(8) },
+      maxSequences: 2,
+      maxBatchedTokens: 64,
+      blocks: 5 + stream.integer(8),
     },
   };
 }

@@ -87,8 +87,14 @@ class PlayedRun {
     };
     this.#workers = Array.from(new Set(workerOf), () => new VirtualWorker(world, system));
     this.#gateway = virtualGateway({
-      ...{ document, inputs: INPUTS, seed: `${seed}`, clock: this.#clock, world, workerOf },
-      ...{ workers: this.#workers, bounds: BOUNDS },
+      document,
+      inputs: INPUTS,
+      seed: `${seed}`,
+      clock: this.#clock,
+      world,
+      workerOf,
+      workers: this.#workers,
+      bounds: BOUNDS,
     });
     this.#gateway.reset(runRequestSchema.parse({ seed: `${seed}`, log: true, boundQueue }));
   }

@@ -14,7 +14,8 @@ const documentOf = (routing: string, requests: number) =>
             model: "writer",
             tokens: {
               prompt: { distribution: "lognormal", mean: 120, cv: 1 },
-              ...{ output: { distribution: "lognormal", mean: 12, cv: 1 }, most: 400 },
+              output: { distribution: "lognormal", mean: 12, cv: 1 },
+              most: 400,
               prefix: { length: 64, groups: 6 },
             },
           },
@@ -25,7 +26,9 @@ const documentOf = (routing: string, requests: number) =>
       writer: {
         tokens: {
           steps: { prefill: [7.3, 0.113, 0], decode: [3.1, 0.0007, 0.9] },
-          ...{ maxSequences: 4, blocks: 80, prefixCaching: true },
+          maxSequences: 4,
+          blocks: 80,
+          prefixCaching: true,
         },
       },
     },

@@ -141,6 +141,20 @@ interface Served {
   readonly beginUs: number;
 }
 
+function senderTo(gateway: ReturnType<typeof virtualGateway>): LoadTarget["send"] {
+  const payload = new Uint8Array(0);
+  return ({ request: index, pipeline }, answer) => {
+    const caller = gateway.submit({
+      pipeline,
+      payload,
+      index,
+      intendedUs: null,
+      answer: ({ outcome }) => answer({ outcome, status: outcome, error: null }),
+    });
+    return () => caller.cancel();
+  };
+}
+
 /** A run of the gateway, and what it measured. */
 export async function servedRun(
   document: ScenarioDocument,
@@ -152,7 +166,9 @@ export async function servedRun(
   const calendar = new Calendar();
   const clock = new CalendarClock(calendar);
   const world: VirtualWorld = {
-    ...{ calendar, faults: NO_FAULTS, chance: new RandomStream(seed, "links") },
+    calendar,
+    faults: NO_FAULTS,
+    chance: new RandomStream(seed, "links"),
     violated: (what) => {
       throw new Error(what);
     },
@@ -186,16 +202,9 @@ export async function servedRun(
     calendar.set(zeroUs + atUs, () => worker.die());
     calendar.set(zeroUs + atUs + forUs, () => worker.rise());
   }
-  const send: LoadTarget["send"] = ({ request: index, pipeline }, answer) => {
-    const caller = gateway.submit({
-      ...{ pipeline, payload: new Uint8Array(0), index, intendedUs: null },
-      answer: ({ outcome }) => answer({ outcome, status: outcome, error: null }),
-    });
-    return () => caller.cancel();
-  };
   const call = callerOf(
-    { send },
-    { ...{ client, seed, timeScale: 1, clock }, onAttempt: () => undefined },
+    { send: senderTo(gateway) },
+    { client, seed, timeScale: 1, clock, onAttempt: () => undefined },
   );
   let [index, open] = [0, 0];
   const arrive = (): void => {

@@ -28,10 +28,24 @@ export function virtualGateway(setting: Setting): Gateway {
   const replicas = workerOf.map((worker, replica) => ({ replica, address: `${worker}` }));
   return new Gateway(
     {
-      ...{ id: "virtual", document, inputs, backend: "replay", seed, timeScale: 1 },
-      ...{ host: "", grpcPort: 0, httpPort: 0, spareReplicas: 0, replicas, bounds },
+      id: "virtual",
+      document,
+      inputs,
+      backend: "replay",
+      seed,
+      timeScale: 1,
+      host: "",
+      grpcPort: 0,
+      httpPort: 0,
+      spareReplicas: 0,
+      replicas,
+      bounds,
       security: { certificates: null, tokens: null },
-      ...{ origins: [], workerCertificates: null, controlFile: null, trace: null, record: null },
+      origins: [],
+      workerCertificates: null,
+      controlFile: null,
+      trace: null,
+      record: null,
     },
     () => NO_ACCESS,
     {

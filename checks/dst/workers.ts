@@ -181,7 +181,11 @@ export class VirtualWorker {
       this.#world.violated(`${name} got a batch while it had another of the same stream`);
     const window = startTimesOf(request);
     const running: Running = {
-      ...{ call, request, begun: false, unwanted: false, end: () => undefined },
+      call,
+      request,
+      begun: false,
+      unwanted: false,
+      end: () => undefined,
       turn: window === null ? null : this.#slotOf(name).enter(window),
     };
     batches.push(running);

@@ -35,7 +35,9 @@ interface FingerprintOptions {
 /** A sequence takes some 10 ms; four run at once, and may preempt each other. */
 const WRITER = {
   steps: { prefill: [1, 0.05, 0], decode: [1, 0, 0.2] },
-  ...{ maxSequences: 4, maxBatchedTokens: 64, blocks: 10 },
+  maxSequences: 4,
+  maxBatchedTokens: 64,
+  blocks: 10,
 };
 const LENGTHS = {
   prompt: { distribution: "lognormal", mean: 20, cv: 1 },

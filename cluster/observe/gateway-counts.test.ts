@@ -52,7 +52,10 @@ test("an engine's places count as one replica, as busy as they are taken", () =>
   const state = {
     waiting: [[3]],
     replicas: system.replicas.map(() => ({
-      ...{ state: "up" as const, losses: 0, lastLoss: null, there: true },
+      state: "up" as const,
+      losses: 0,
+      lastLoss: null,
+      there: true,
     })),
   };
   const { replicas } = gatewayStatus(counts, state, "fifo");

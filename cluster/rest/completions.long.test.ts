@@ -56,7 +56,9 @@ test("an answer has OpenAI's form, whole and as events with usage", async () => 
     usage: { completion_tokens: 6, prompt_tokens: 20, total_tokens: 26 },
   });
   const { text } = await ask({
-    ...{ model: "answer", prompt: ["x"], stream: true },
+    model: "answer",
+    prompt: ["x"],
+    stream: true,
     stream_options: { include_usage: true },
   });
   const events = text

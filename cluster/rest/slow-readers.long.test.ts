@@ -18,7 +18,8 @@ const document: ScenarioDocument = scenarioSchema.parse({
     writer: {
       tokens: {
         steps: { prefill: [0.05, 0, 0], decode: [0.05, 0, 0] },
-        ...{ maxSequences: 4, blocks: Math.ceil((MANY + 20) / 16) + 4 },
+        maxSequences: 4,
+        blocks: Math.ceil((MANY + 20) / 16) + 4,
       },
     },
   },

@@ -171,7 +171,7 @@ test("request n has the lengths for language models that the simulator draws", (
     const [prompt, output] = [drawn.jobs.prompt[1], drawn.jobs.output[1]];
     return { prompt, output, priority: 3, client: 0, beginning: drawn.jobs.beginning[1] };
   });
-  const draws = new RunDraws({ ...{ system: writing, seed: "seed" }, ...OTHERWISE });
+  const draws = new RunDraws({ system: writing, seed: "seed", ...OTHERWISE });
   for (const index of [2, 0, 4, 1, 3]) {
     draws.take({ index, pipeline: 0 }, index);
     const request = { slot: index, pipeline: 0 } as LiveRequest;
@@ -192,7 +192,9 @@ test("what a real engine writes for a client decides a condition, and the draws 
           tasks: {
             decide: { model: "small", tokens },
             write: {
-              ...{ model: "large", after: ["decide"], tokens },
+              model: "large",
+              after: ["decide"],
+              tokens,
               when: { contains: "ask", probability: 1 },
             },
           },

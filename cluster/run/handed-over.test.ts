@@ -34,7 +34,9 @@ const request = { pipeline: 0 } as LiveRequest;
 const batch = (task: number, replica: number): StartedBatch =>
   ({ replica, requests: [request], tasks: [task] }) as unknown as StartedBatch;
 const keeps = (kept: number) => ({
-  ...{ modelName: "read-1/1", outputs: [], parameters: keptParameters(kept) },
+  modelName: "read-1/1",
+  outputs: [],
+  parameters: keptParameters(kept),
 });
 const free = (replica: number, kept: number | null) => ({ kind: "free", replica, kept });
 

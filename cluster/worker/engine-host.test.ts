@@ -25,7 +25,10 @@ const TIMES = coefficientTimes(
 );
 const ORDER = { priority: 0, client: 0, beginning: 0 };
 const LIMITS = {
-  ...{ maxSequences: 2, maxBatchedTokens: 400, blocks: 20, blockTokens: 16 },
+  maxSequences: 2,
+  maxBatchedTokens: 400,
+  blocks: 20,
+  blockTokens: 16,
   prefixCaching: false,
 };
 
@@ -158,7 +161,10 @@ test("unmeasured jobs take 2 ms an iteration at most", async () => {
 test("a hosted place sends its tokens on, and answers a cancelled batch at once", async () => {
   const { calendar, engine } = engineOf();
   const replica = new HostedReplica({
-    ...{ name: "write-1/1", task: "write", tracing: null, platform: "test" },
+    name: "write-1/1",
+    task: "write",
+    tracing: null,
+    platform: "test",
     slot: new DeviceSlot(new CalendarClock(calendar)),
     open: async () => engine.place(),
     onState: () => undefined,

@@ -94,8 +94,12 @@ const NO_TOKEN: WrittenPart = { tokens: 0, text: "" };
 const NONE: EngineUse = { preemptions: 0, busyUs: 0, usedUs: 0, ranUs: 0, profiledUs: 0 };
 /** An unmeasured job. */
 const WARM_UP: EngineJob = {
-  ...{ prompt: 1, output: 2, mayEnd: false },
-  ...{ priority: 0, client: 0, beginning: 0 },
+  prompt: 1,
+  output: 2,
+  mayEnd: false,
+  priority: 0,
+  client: 0,
+  beginning: 0,
 };
 
 interface HostOptions {
@@ -159,7 +163,11 @@ export class EngineHost {
     };
     this.#users++;
     return {
-      ...{ inputs: null, outputs: null, provenance, cost, stopsUnwanted: true },
+      inputs: null,
+      outputs: null,
+      provenance,
+      cost,
+      stopsUnwanted: true,
       run: (batch, told) => {
         const [done, leave] = this.#write(batch, told, kept);
         stop = leave;
@@ -211,8 +219,17 @@ export class EngineHost {
         else reject(error);
       };
       const writing: Writing = {
-        ...{ sequence, output, goesOn, warmUp: batch.warmUp, beganUs, told, ended },
-        ...{ text: "", latest: NO_TOKEN, tensors: [], kept },
+        sequence,
+        output,
+        goesOn,
+        warmUp: batch.warmUp,
+        beganUs,
+        told,
+        ended,
+        text: "",
+        latest: NO_TOKEN,
+        tensors: [],
+        kept,
       };
       this.#writings.set(sequence, writing);
       leave = () => {

@@ -41,10 +41,16 @@ export async function externalWriter(external: ExternalEngine): Promise<Backend>
   let asked: AbortController | null = null;
   let requests = 0;
   return {
-    ...{ inputs: null, outputs: null, stopsUnwanted: true },
+    inputs: null,
+    outputs: null,
+    stopsUnwanted: true,
     provenance: {
-      ...{ name: model, files: [], source: url, license: "that of its server" },
-      ...{ runtime: "OpenAI's completions", provider: "external" },
+      name: model,
+      files: [],
+      source: url,
+      license: "that of its server",
+      runtime: "OpenAI's completions",
+      provider: "external",
     },
     cost: { loadMs: (monotonicUs() - startUs) / 1000, memoryBytes: 0 },
     run(batch, told) {
@@ -102,7 +108,9 @@ async function written(
     const headers = { "content-type": "application/json" };
     const { signal } = abort;
     const asked = fetch(`${url}/v1/completions`, {
-      ...{ method: "POST", headers, signal },
+      method: "POST",
+      headers,
+      signal,
       body: JSON.stringify(body),
     });
     const { body: stream } = await answered(asked, url);

@@ -70,7 +70,9 @@ export async function llamaSteps(
   }
   let expected: readonly Share[] = [];
   const context = await model.createContext({
-    ...{ sequences: maxSequences, contextSize: contextTokens, threads },
+    sequences: maxSequences,
+    contextSize: contextTokens,
+    threads,
     batchSize: maxBatchedTokens,
     batching: {
       itemPrioritizationStrategy: ({ items }) => {
@@ -114,7 +116,10 @@ export async function llamaSteps(
 
 function provenanceOf({ name, sha256, source, license }: Weights, threads: number) {
   return {
-    ...{ name, source, license, files: [{ name, sha256 }] },
+    name,
+    source,
+    license,
+    files: [{ name, sha256 }],
     runtime: "llama.cpp by node-llama-cpp",
     provider: threads === 1 ? "cpu, 1 thread" : `cpu, ${threads} threads`,
   };

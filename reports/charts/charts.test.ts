@@ -429,7 +429,11 @@ describe("the search of a plan", () => {
     mean: number,
     state: "confirmed" | "not confirmed" | "ruled out",
   ) => ({
-    ...{ scheduler: "fifo", parameters: {}, cost, replicas: { a: cost / 2 }, state },
+    scheduler: "fifo",
+    parameters: {},
+    cost,
+    replicas: { a: cost / 2 },
+    state,
     kept: { p: { mean, low: mean - 0.01, high: Math.min(1, mean + 0.01) } },
   });
   const plan: PlanView = {
@@ -438,10 +442,16 @@ describe("the search of a plan", () => {
     headlines: [],
     plans: [
       {
-        ...{ parameters: {}, unit: "per hour", runnersUp: [], nearest: null, alike: [] },
+        parameters: {},
+        unit: "per hour",
+        runnersUp: [],
+        nearest: null,
+        alike: [],
         goals: [{ pipeline: "p", latencyMs: 300, percentile: 99 }],
         best: { ...answer, placement: null, replications: 8, kept: {} },
-        ...{ allCheaperTried: false, state: "confirmed", lowerBound: 3 },
+        allCheaperTried: false,
+        state: "confirmed",
+        lowerBound: 3,
         tried: [
           tried(2, 0.4, "ruled out"),
           tried(3, 0.985, "not confirmed"),

@@ -108,7 +108,9 @@ test("rounds of a step profile scale its prompts and its tokens, each by its own
   const times = { prefill: [4, 3, 0], decode: [5, 0.1, 11], stepMs: 1, sequenceMs: 0 };
   const decodes = ROUNDS.map((us, i) => us * (i % 2 === 0 ? 1.08 : 0.92));
   const profile = stepProfileSchema.parse({
-    ...{ schema: "tandem/step-profile@1", provenance, times },
+    schema: "tandem/step-profile@1",
+    provenance,
+    times,
     rounds: ROUNDS.map((us, i) => ({ atS: 15 * i, prefillUs: us, decodeUs: decodes[i] })),
   });
   const inputs = { profiles: {}, stepProfiles: { writer: profile } };

@@ -240,7 +240,8 @@ export function scaledTimes(
   const many = decodeMany && { ...decodeMany, decode: scaled(decodeMany.decode, tokens) };
   return {
     ...times,
-    ...{ prefill: scaled(prefill, prompts), decode: scaled(decode, tokens) },
+    prefill: scaled(prefill, prompts),
+    decode: scaled(decode, tokens),
     ...(many === undefined ? {} : { decodeMany: many }),
   };
 }

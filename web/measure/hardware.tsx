@@ -52,7 +52,12 @@ export function Hardware() {
       {tasksOf(status).map((task) => (
         <TaskReplicas
           key={task}
-          {...{ task, client, deployed, status, busy, change }}
+          task={task}
+          client={client}
+          deployed={deployed}
+          status={status}
+          busy={busy}
+          change={change}
           replicas={replicas?.filter((replica) => replica.task === task) ?? null}
         />
       ))}
@@ -106,7 +111,9 @@ function TaskReplicas(props: TaskReplicasProps) {
                 own={replicas?.find(({ name }) => name === one.name)}
                 isLast={live.length < 2}
                 hasNodes={nodes.length > 1}
-                {...{ client, busy, change }}
+                client={client}
+                busy={busy}
+                change={change}
               />
             ))}
           </tbody>

@@ -79,27 +79,31 @@ function Live() {
         <LiveChart
           title="Latency"
           unit="ms"
-          {...{ x, marks }}
+          x={x}
+          marks={marks}
           goal={goals.length === 1 ? goals[0] : undefined}
           series={pipelines.flatMap((name) => latencies(statuses, name, pipelines.length > 1))}
         />
         <LiveChart
           title="Throughput"
           unit="answers a second"
-          {...{ x, marks }}
+          x={x}
+          marks={marks}
           series={over(pipelines, (one, name) => pipelineOf(one, name)?.completedPerS ?? null)}
         />
         <LiveChart
           title="Utilisation"
           unit="%"
-          {...{ x, marks }}
+          x={x}
+          marks={marks}
           yMost={100}
           series={over(tasks, (one, name) => percentOf(utilisationOf(one, name)))}
         />
         <LiveChart
           title="Queue length"
           unit="jobs"
-          {...{ x, marks }}
+          x={x}
+          marks={marks}
           yMost={4}
           series={over(tasks, queueOf)}
         />

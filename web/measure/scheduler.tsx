@@ -59,11 +59,17 @@ export function Scheduler() {
         onChange={(name) => setDraft({ preset: name, policies: {}, parameters: {} })}
       />
       {chosenPolicies(draft, catalogue).map((policy) => (
-        <PolicyParameters key={policy.decision} {...{ policy, draft, setDraft, catalogue }} />
+        <PolicyParameters
+          key={policy.decision}
+          policy={policy}
+          draft={draft}
+          setDraft={setDraft}
+          catalogue={catalogue}
+        />
       ))}
       <details>
         <summary>Compose your own</summary>
-        <Composition {...{ draft, setDraft, catalogue }} />
+        <Composition draft={draft} setDraft={setDraft} catalogue={catalogue} />
       </details>
       <div className="row">
         <Button className="button primary" isDisabled={busy} onPress={apply}>

@@ -96,7 +96,13 @@ export function Send({ measuring, measured }: SendProps) {
   return (
     <section className="card" aria-labelledby="send">
       <h2 id="send">Send requests</h2>
-      <What {...{ models, model, setModel, contents, setContents }} />
+      <What
+        models={models}
+        model={model}
+        setModel={setModel}
+        contents={contents}
+        setContents={setContents}
+      />
       {contents === "text" && <TextEntry label="Text" value={text} onChange={setText} />}
       {contents === "files" && <Files files={files} onPick={pick} />}
       <SelectEntry
@@ -106,7 +112,8 @@ export function Send({ measuring, measured }: SendProps) {
         onChange={(shape) => setLoad({ ...load, shape: shape as Shape })}
       />
       <Numbers
-        {...{ load, setLoad }}
+        load={load}
+        setLoad={setLoad}
         hasOwnLimit={load.shape === "scenario" && scenario?.client !== undefined}
       />
       {load.shape === "scenario" && (

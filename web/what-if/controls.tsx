@@ -33,7 +33,12 @@ export function Controls({ description, schedulers, choices, onChange }: Control
           />
         ))}
       </fieldset>
-      <SchedulerControls {...{ description, schedulers, choices, set }} />
+      <SchedulerControls
+        description={description}
+        schedulers={schedulers}
+        choices={choices}
+        set={set}
+      />
       {goals.length === 0 ? null : (
         <fieldset>
           <legend>Latency SLO</legend>

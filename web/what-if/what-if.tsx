@@ -72,7 +72,7 @@ export function WhatIf(props: WhatIfProps) {
     <div className="what-if">
       {refusal !== null && <Refusal failure={refusal} />}
       {refusal === null && description !== null && (
-        <Bench {...props} {...{ snapshot, description }} />
+        <Bench {...props} snapshot={snapshot} description={description} />
       )}
     </div>
   );
@@ -163,12 +163,17 @@ function Results(props: ResultsProps) {
         onChange={(index) => set({ load: loads[index] ?? axis.base })}
       />
       <ResultCharts
-        {...{ description, choices, readings, loads, load, measured }}
+        description={description}
+        choices={choices}
+        readings={readings}
+        loads={loads}
+        load={load}
+        measured={measured}
         figure={isThere ? state.quantile : FIRST_STATE.quantile}
         onPick={(picked) => set({ load: picked })}
       />
       <Actions {...props} />
-      <Readings {...{ readings, load, shownLoad }} />
+      <Readings readings={readings} load={load} shownLoad={shownLoad} />
       <details className="wi-more" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
         <summary>All points as a table</summary>
         {isOpen && <PointsTable loads={loads} curve={present} loadTitle={axis.unit} />}

@@ -29,8 +29,12 @@ describe.skipIf(!here)("published runs", () => {
 test("runs whose shares lie far apart are in their order, or counted as not", () => {
   const figures = (attainment: number) => ({ ttftMs: 1, tpotMs: 1, latencyMs: 1, attainment });
   const finding = (predicted: number, measured: number) => ({
-    ...{ run: "r", how: "", requests: 100, others: [] },
-    ...{ predicted: figures(predicted), measured: figures(measured) },
+    run: "r",
+    how: "",
+    requests: 100,
+    others: [],
+    predicted: figures(predicted),
+    measured: figures(measured),
   });
   const [high, low, near] = [finding(0.9, 0.8), finding(0.95, 0.5), finding(0.1, 0.52)];
   expect(orderOf([high, low, near])).toEqual({ right: 1, pairs: 2 });
