@@ -88,7 +88,7 @@ describe("the demo's scenario", () => {
     expect(ratio).toBeLessThan(2.3);
     const shares = (capacity = quick.capacity) =>
       capacity?.shares.map(({ ofCapacity }) => ofCapacity);
-    expect(shares()).toEqual([0.3, 0.4, 0.5, 0.7]);
+    expect(shares()).toEqual([0.3, 0.5, 0.7]);
     expect(shares(slow.capacity)).toEqual(shares());
   });
 });
