@@ -96,15 +96,4 @@ describe.skipIf(!needs(missing ?? "", missing === null))("over SSH", () => {
     },
     PATIENCE_MS,
   );
-
-  test("a node without a machine is told before anything starts", async () => {
-    const one = lab.inventory("one.yaml", { nodes: { near: ["a"], fare: "b" } });
-    for (const command of ["check", "calibrate"]) {
-      const { code, stderr } = await tandemHere(folder, [command, "s.yaml", "--on", one]);
-      expect(code).toBe(2);
-      expect(stderr).toMatch(/nodes.near: node "near" has 1 of its 2 machines/);
-      expect(stderr).toMatch(/nodes: node "far" has no machine/);
-      expect(stderr).toMatch(/nodes.fare: no node is called "fare" \(did you mean "far"\?\)/);
-    }
-  });
 });

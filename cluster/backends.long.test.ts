@@ -24,33 +24,6 @@ const folder = temporaryFolder("backends");
 const inputs = { profiles: {}, folder };
 
 describe("an ONNX file of tensors", () => {
-  it("takes a request's tensors, hands its own to the next task, and answers with the last", async () => {
-    writeScaling(folder, "double.onnx", "x", "y", 2);
-    writeScaling(folder, "tenfold.onnx", "y", "z", 10);
-    const document = chain({ double: { onnx: "double.onnx" }, tenfold: { onnx: "tenfold.onnx" } });
-    await withDeployment({ document, inputs, backend: "onnx" }, async (deployment) => {
-      const { grpc } = deployment.gateway;
-      const both = await sendTensor(grpc, "p", [1, 2, 3, 4, 5, 6]);
-      expect(both.outputs.map(({ name, shape }) => [name, shape])).toEqual([["z", [2, 3]]]);
-      expect(floats(both, "z")).toEqual([20, 40, 60, 80, 100, 120]);
-      const asked = [{ name: "output" }, { name: "z" }];
-      const chosen = await sendTensor(grpc, "p", [1, 1, 1], asked);
-      expect(chosen.outputs.map(({ name }) => name)).toEqual(["output", "z"]);
-      await expect(sendTensor(grpc, "p", [1, 1, 1], [{ name: "zz" }])).rejects.toMatchObject({
-        code: "invalid-input",
-        message: /no output "zz"/,
-      });
-      const [worker] = deployment.workers;
-      const direct = await sendTensor(worker.address, "double-1", [1, 2, 3]);
-      expect(floats(direct, "y")).toEqual([2, 4, 6]);
-      const client = new InferenceClient(worker.address);
-      const { inputs: taken, platform } = await client.modelMetadata({ name: "double-1" });
-      client.close();
-      expect(taken).toMatchObject([{ name: "x", datatype: "FP32", shape: [-1, 3] }]);
-      expect(platform).toBe("onnxruntime_onnx");
-    });
-  });
-
   it("is read to the end by a caller that was reading when the gateway was told to end", async () => {
     writeScaling(folder, "double.onnx", "x", "y", 2);
     const document = chain({ double: { onnx: "double.onnx" } });

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { chain, upper, writeServer } from "./backends.test-support.ts";
-import { type Deployment, startDeployment } from "./deploy/deployment.ts";
+import { deployed } from "./deployed.test-support.ts";
 import { eventually, isRunning } from "./deployment.test-support.ts";
 import { postJson } from "./security/client-access.ts";
 
@@ -10,18 +10,14 @@ const inputs = { profiles: {}, folder };
 
 describe("a command that serves a model", () => {
   const run = [process.execPath, writeServer(folder), "{port}"];
-  let deployment: Deployment;
-  beforeAll(async () => {
-    const document = chain({ only: { command: { run, model: "upper" } } });
-    deployment = await startDeployment({ document, inputs, backend: "process", seed: "test" });
-  });
-  afterAll(() => deployment.stop());
+  const document = chain({ only: { command: { run, model: "upper" } } });
+  const own = deployed({ document, inputs, backend: "process" });
 
   /** Waits until another process than before serves the model; gives it. */
   async function another(than: number): Promise<number> {
     let pid = than;
     const isBack = async (): Promise<boolean> => {
-      [, pid] = await upper(deployment, "x").catch(() => ["", than] as const);
+      [, pid] = await upper(own.deployment, "x").catch(() => ["", than] as const);
       return pid !== than;
     };
     expect(await eventually(isBack)).toBe(true);
@@ -30,33 +26,33 @@ describe("a command that serves a model", () => {
   }
 
   it("answers wrong requests with an error, and its replica stays up", async () => {
-    await expect(upper(deployment, "trouble")).rejects.toMatchObject({
+    await expect(upper(own.deployment, "trouble")).rejects.toMatchObject({
       code: "cluster-failure",
       message: expect.stringMatching(/inner trouble$/),
     });
-    const run = await fetch(`${deployment.gateway.http}/run`);
+    const run = await fetch(`${own.http}/run`);
     expect(await run.json()).toMatchObject({ replicas: [{ up: true, losses: 0 }] });
-    expect((await upper(deployment, "abc"))[0]).toBe("ABC");
+    expect((await upper(own.deployment, "abc"))[0]).toBe("ABC");
   });
 
   it("runs for one batch in eight of a warm-up, and for each batch after it", async () => {
-    const { http } = deployment.gateway;
+    const { http } = own.deployment.gateway;
     const started = async (warmUp: boolean) =>
       expect((await postJson(`${http}/run`, { seed: "test", warmUp })).status).toBe(200);
     const answers: string[] = [];
     await started(true);
-    for (const text of "abcdefghi") answers.push((await upper(deployment, text))[0]);
+    for (const text of "abcdefghi") answers.push((await upper(own.deployment, text))[0]);
     expect(answers.join("")).toBe("AAAAAAAHH");
     await started(false);
-    expect((await upper(deployment, "z"))[0]).toBe("Z");
+    expect((await upper(own.deployment, "z"))[0]).toBe("Z");
   });
 
   it("ends with its worker, also when that is killed at once, and with its deployment", async () => {
-    const [, pid] = await upper(deployment, "abc");
-    process.kill(deployment.workers[0].pid, "SIGKILL");
+    const [, pid] = await upper(own.deployment, "abc");
+    process.kill(own.deployment.workers[0].pid, "SIGKILL");
     expect(await eventually(() => !isRunning(pid))).toBe(true);
     const last = await another(pid);
-    await deployment.stop();
+    await own.deployment.stop();
     expect(await eventually(() => !isRunning(last))).toBe(true);
   });
 });

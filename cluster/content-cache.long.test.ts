@@ -1,6 +1,7 @@
 /** A cache by content on a deployment hits by the bytes of requests; `cluster/run/draws.test.ts` has drawn contents. */
 import { expect, it } from "vitest";
 import { noOp, withDeployment } from "./deployment.test-support.ts";
+import { postJson } from "./security/client-access.ts";
 
 const pipelines = {
   ask: {
@@ -21,13 +22,8 @@ it("real workers compute the same bytes once, and the answer has all outputs aga
     const url = `${deployment.gateway.http}/v2/models/ask/infer`;
     const infer = async (text: string) => {
       const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: [text] }];
-      const headers = { "content-type": "application/json" };
-      const answer = await fetch(url, {
-        method: "POST",
-        headers,
-        body: JSON.stringify({ inputs }),
-      });
-      const { outputs } = (await answer.json()) as { outputs: { data: string[] }[] };
+      const { value } = await postJson(url, { inputs });
+      const { outputs } = value as unknown as { outputs: { data: string[] }[] };
       return JSON.parse(outputs[0].data[0]);
     };
     const [first, again, other] = [await infer("x"), await infer("x"), await infer("y")];

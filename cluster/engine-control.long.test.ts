@@ -2,10 +2,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { stepProfileSchema } from "../scenario/schema/step-profile.ts";
-import { type Deployment, startDeployment } from "./deploy/deployment.ts";
+import { deployed } from "./deployed.test-support.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
 import { control, namesIn, replicaOf } from "./faults.test-support.ts";
-import { InferenceClient, type InferStream } from "./protocol/client.ts";
+import type { InferStream } from "./protocol/client.ts";
 import { bytesTensor } from "./protocol/tensors.ts";
 
 /** One sequence runs at a time, and one waits. */
@@ -28,25 +28,16 @@ const writer = stepProfileSchema.parse({
 });
 const inputs = { ...NO_INPUTS, stepProfiles: { "writer.json": writer } };
 
-let deployment: Deployment;
-let client: InferenceClient;
+const own = deployed({ document, inputs, backend: "replay", spareReplicas: 1 });
 let stream: InferStream;
-
-beforeAll(async () => {
-  const options = { document, inputs, seed: "t", backend: "replay" as const };
-  deployment = await startDeployment({ ...options, spareReplicas: 1 });
-  client = new InferenceClient(deployment.gateway.grpc);
-  stream = client.openStream({ ended: () => undefined });
+beforeAll(() => {
+  stream = own.client.openStream({ ended: () => undefined });
 });
-afterAll(async () => {
-  stream.close();
-  client.close();
-  await deployment.stop();
-});
+afterAll(() => stream.close());
 
 const change = (method: string, path = "", body?: object) =>
-  control(deployment, method, path, body);
-const names = () => namesIn(deployment);
+  control(own.deployment, method, path, body);
+const names = () => namesIn(own.deployment);
 
 function ask() {
   const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
@@ -67,7 +58,7 @@ function ask() {
 
 test("a second engine takes requests, the first leaves after its own, and one starts anew", async () => {
   expect(await names()).toEqual(["write-1"]);
-  const scenario = await (await fetch(`${deployment.gateway.http}/v1/scenario`)).json();
+  const scenario = await (await fetch(`${own.http}/v1/scenario`)).json();
   // A page simulates what it is told.
   expect(scenario).toMatchObject({ room: { write: 2 }, stepProfiles: { "writer.json": writer } });
 
@@ -83,7 +74,7 @@ test("a second engine takes requests, the first leaves after its own, and one st
   expect(await names()).toEqual(["write-2"]);
   expect(await eventually(() => four.every(({ ends }) => ends.length === 1))).toBe(true);
   for (const asked of four) expect(asked).toEqual({ tokens: 40, ends: ["answered"] });
-  expect((await replicaOf(deployment, "write-2")).jobs).toBe(2);
+  expect((await replicaOf(own.deployment, "write-2")).jobs).toBe(2);
 
   const reset = await change("POST", "/write-2/reset");
   expect(reset).toMatchObject({ status: 200, value: { name: "write-2", state: "up", load: 0 } });

@@ -152,7 +152,7 @@ export function seen(
   return eventually(async () => holds(await replicaOf(deployment, replica)));
 }
 
-const busyWith = (deployment: Deployment, replica: string): Promise<boolean> =>
+export const busyWith = (deployment: Deployment, replica: string): Promise<boolean> =>
   seen(deployment, replica, ({ inFlight }) => inFlight > 0);
 
 /** Any replica has a batch. */

@@ -2,11 +2,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { kill } from "../checks/soak/faults.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
-import { type Deployment, startDeployment } from "./deploy/deployment.ts";
-import { eventually, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
+import { deployed } from "./deployed.test-support.ts";
+import { eventually } from "./deployment.test-support.ts";
 import { statusOf } from "./faults.test-support.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
-import { InferenceClient, type InferStream } from "./protocol/client.ts";
+import type { InferStream } from "./protocol/client.ts";
 import type { ModelInferResponse, Parameters } from "./protocol/messages.ts";
 import { bytesTensor } from "./protocol/tensors.ts";
 
@@ -43,21 +43,12 @@ const document: ScenarioDocument = scenarioSchema.parse({
   workload: { arrivals: "poisson", ratePerS: 8, requests: 30 },
 });
 
-let deployment: Deployment;
-let client: InferenceClient;
+const own = deployed({ document, seed: SEED, backend: "replay", replicasPerWorker: 1 });
 let stream: InferStream;
-
-beforeAll(async () => {
-  const options = { document, inputs: NO_INPUTS, seed: SEED, backend: "replay" as const };
-  deployment = await startDeployment({ ...options, replicasPerWorker: 1 });
-  client = new InferenceClient(deployment.gateway.grpc);
-  stream = client.openStream({ ended: () => undefined });
+beforeAll(() => {
+  stream = own.client.openStream({ ended: () => undefined });
 });
-afterAll(async () => {
-  stream.close();
-  client.close();
-  await deployment.stop();
-});
+afterAll(() => stream.close());
 
 interface Asked {
   readonly id: string;
@@ -84,11 +75,11 @@ const tokensOf = ({ parts }: Asked): number =>
 
 const isFree = (): Promise<boolean> =>
   eventually(async () =>
-    (await statusOf(deployment)).replicas.every(({ inFlight }) => inFlight === 0),
+    (await statusOf(own.deployment)).replicas.every(({ inFlight }) => inFlight === 0),
   );
 
 test("a measured run has the times of tokens by request and on the whole, and its log replays", async () => {
-  const { outcomes, load, log, summary } = await run(deployment, document);
+  const { outcomes, load, log, summary } = await run(own.deployment, document);
   expect(outcomes.completed).toBe(30);
   expect(load.ttftUs.every((us, i) => us > 0 && us <= load.latencyUs[i])).toBe(true);
   expect(load.tpotUs.every((us) => us > 0)).toBe(true);
@@ -112,64 +103,10 @@ test("a caller that asks for a stream gets every token, then the answer", async 
   expect(plain.parts).toEqual([]);
 });
 
-/** Jobs that the writer's worker did not end, as it counts them. */
-async function givenUp(): Promise<number> {
-  const writer = deployment.workers.find(({ replica }) => replica.startsWith("write"));
-  const worker = new InferenceClient((writer as { readonly address: string }).address);
-  const { model_stats } = await worker.ask<{
-    model_stats: { inference_stats: { fail: { count: number | string } } }[];
-  }>("ModelStatistics", {});
-  worker.close();
-  return model_stats.reduce((sum, one) => sum + Number(one.inference_stats.fail.count), 0);
-}
-
-test("one engine reads prompts and another goes on: each request has all its tokens, and nothing is kept", async () => {
-  const [steps, kv] = [{ prefill: [5, 0.02, 0], decode: [5, 0, 0.1] }, { kvBytesPerToken: 100 }];
-  const apart: ScenarioDocument = scenarioSchema.parse({
-    ...document,
-    pipelines: {
-      answer: {
-        tasks: {
-          read: { model: "reader", tokens: { ...LENGTHS, output: 20 } },
-          write: { model: "writer", after: ["read"], tokens: { from: "read", ...kv } },
-        },
-      },
-    },
-    // The reader has blocks for two prompts of most lengths, the writer for three sequences.
-    models: {
-      reader: { tokens: { steps, policy: "distserve-prefill", maxSequences: 4, blocks: 30 } },
-      writer: { tokens: { steps, policy: "distserve-decode", maxSequences: 4, blocks: 30 } },
-    },
-    cluster: { replicas: { read: 1, write: 1 } },
-    workload: { arrivals: "poisson", ratePerS: 12, requests: 40 },
-  });
-  await withDeployment({ document: apart, backend: "replay" }, async (own) => {
-    for (const _ of [1, 2]) {
-      const { outcomes, load, log } = await run(own, apart);
-      expect(outcomes.completed).toBe(40);
-      expect(load.ttftUs.every((us, i) => us > 0 && us < load.latencyUs[i])).toBe(true);
-      expect(divergence(apart, log)).toBeNull();
-    }
-  });
-});
-
-test("a caller that leaves frees its place for the next", async () => {
-  const before = await givenUp();
-  const first = ask(STREAMED);
-  expect(await eventually(() => first.parts.length > 0)).toBe(true);
-  const second = ask(STREAMED);
-  stream.cancel("answer", first.id);
-  expect(await eventually(() => second.answers.length === 1)).toBe(true);
-  expect(tokensOf(first)).toBeLessThan(40);
-  expect(tokensOf(second)).toBe(40);
-  expect(await isFree()).toBe(true);
-  expect(await givenUp()).toBe(before + 1);
-});
-
 test("a killed worker ends what has streamed, with its count, and what has not starts again", async () => {
   const [first, second] = [ask(STREAMED), ask(STREAMED)];
   expect(await eventually(() => first.parts.length > 0)).toBe(true);
-  const writer = deployment.workers.find(({ replica }) => replica.startsWith("write"));
+  const writer = own.deployment.workers.find(({ replica }) => replica.startsWith("write"));
   kill((writer as { readonly pid: number }).pid);
   expect(await eventually(() => second.answers.length === 1)).toBe(true);
   expect(tokensOf(second)).toBe(40);

@@ -3,16 +3,16 @@ import { expect, it } from "vitest";
 import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client.ts";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { chain, floats, sendTensor, writeScaling } from "./backends.test-support.ts";
+import type { Deployment } from "./deploy/deployment.ts";
 import { eventually, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
-import type { GatewayStatus } from "./observe/gateway-status.ts";
+import { control, statusOf } from "./faults.test-support.ts";
 import { LIMITS } from "./security/limits.ts";
 import { WorkerProxy } from "./worker-proxy.test-support.ts";
 
 const folder = temporaryFolder("large");
 
-async function losses(http: string): Promise<number[]> {
-  const status = (await (await fetch(`${http}/status`)).json()) as GatewayStatus;
-  return status.replicas.map((replica) => replica.losses);
+async function losses(deployment: Deployment): Promise<number[]> {
+  return (await statusOf(deployment)).replicas.map((replica) => replica.losses);
 }
 
 it("batches carry all tensors of their jobs", async () => {
@@ -31,11 +31,12 @@ it("batches carry all tensors of their jobs", async () => {
     Object.assign(model.service ?? {}, { batch: { marginal: 1, max: jobs } });
   }
   const options = { document, inputs: { profiles: {}, folder }, backend: "onnx" } as const;
-  await withDeployment(options, async ({ gateway }) => {
+  await withDeployment(options, async (near) => {
+    const { gateway } = near;
     const asked = Array.from({ length: jobs }, (_, i) => sendTensor(gateway.grpc, "p", [i, 0, 1]));
     const answers = await Promise.all(asked);
     expect(answers.map((answer) => floats(answer, "z")[0])).toEqual(answers.map((_, i) => 20 * i));
-    expect(await losses(gateway.http)).toEqual([0, 0]);
+    expect(await losses(near)).toEqual([0, 0]);
   });
 });
 
@@ -72,20 +73,18 @@ it("batches pass a link that needs seconds for one, in both directions", async (
     const far = workers.find(({ replica }) => replica === "double-2");
     const proxy = await WorkerProxy.before(far?.address ?? "");
     try {
-      await withDeployment({ ...options(1), spareReplicas: 1 }, async ({ gateway }) => {
-        const replicas = `${gateway.http}/v1/replicas`;
-        const headers = { "content-type": "application/json" };
-        const body = JSON.stringify({ task: "double", address: proxy.address });
-        const added = await fetch(replicas, { method: "POST", headers, body });
+      await withDeployment({ ...options(1), spareReplicas: 1 }, async (near) => {
+        const { gateway } = near;
+        const added = await control(near, "POST", "", { task: "double", address: proxy.address });
         expect(added.status).toBe(201);
-        expect(await eventually(async () => (await losses(gateway.http)).length === 2)).toBe(true);
-        await fetch(`${replicas}/double-1`, { method: "DELETE" });
+        expect(await eventually(async () => (await losses(near)).length === 2)).toBe(true);
+        await control(near, "DELETE", "/double-1");
         expect(floats(await sendTensor(gateway.grpc, "p", [1, 2, 3]), "y")).toEqual([2, 4, 6]);
         proxy.slow(4000);
         const numbers = Array.from({ length: 3_000_000 }, (_, i) => i);
         const answer = await sendTensor(gateway.grpc, "p", numbers);
         expect(floats(answer, "y").at(-1)).toBe(2 * 2_999_999);
-        expect(await losses(gateway.http)).toEqual([0]);
+        expect(await losses(near)).toEqual([0]);
       });
     } finally {
       proxy.close();

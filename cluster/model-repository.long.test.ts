@@ -1,63 +1,53 @@
 /** Models unloaded and loaded again while others serve: states, costs, and what becomes of requests. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { chain, floats, sendPayload, sendTensor, writeScaling } from "./backends.test-support.ts";
-import { type Deployment, startDeployment } from "./deploy/deployment.ts";
+import { deployed } from "./deployed.test-support.ts";
 import { eventually } from "./deployment.test-support.ts";
-import type { GatewayStatus } from "./observe/gateway-status.ts";
+import { busyWith } from "./faults.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelIndex } from "./protocol/hosted-models.ts";
 
 const folder = temporaryFolder("repository");
-let deployment: Deployment;
-let client: InferenceClient;
-
-beforeAll(async () => {
-  writeScaling(folder, "double.onnx", "x", "y", 2);
-  const models = {
-    double: { onnx: "double.onnx" },
-    held: { name: "fingerprint", parameters: { holdMs: 50 } },
-    kept: { name: "fingerprint", parameters: { holdMs: 2000 } },
-  };
-  const pipelines = {
-    p: { tasks: { double: { model: "double" } } },
-    both: { tasks: { double: { model: "double" }, held: { model: "held", after: ["double"] } } },
-    slow: { tasks: { held: { model: "held" } } },
-    alone: { tasks: { spare: { model: "kept" } } },
-  };
-  deployment = await startDeployment({
-    document: chain(models, { pipelines, cluster: { replicas: { double: 2, held: 1, spare: 1 } } }),
-    inputs: { profiles: {}, folder },
-    seed: "repository",
-    backend: "onnx",
-  });
-  client = new InferenceClient(deployment.gateway.grpc);
-});
-afterAll(async () => {
-  client?.close();
-  await deployment?.stop();
+writeScaling(folder, "double.onnx", "x", "y", 2);
+const models = {
+  double: { onnx: "double.onnx" },
+  held: { name: "fingerprint", parameters: { holdMs: 50 } },
+  kept: { name: "fingerprint", parameters: { holdMs: 2000 } },
+};
+const pipelines = {
+  p: { tasks: { double: { model: "double" } } },
+  both: { tasks: { double: { model: "double" }, held: { model: "held", after: ["double"] } } },
+  slow: { tasks: { held: { model: "held" } } },
+  alone: { tasks: { spare: { model: "kept" } } },
+};
+const own = deployed({
+  document: chain(models, { pipelines, cluster: { replicas: { double: 2, held: 1, spare: 1 } } }),
+  inputs: { profiles: {}, folder },
+  backend: "onnx",
 });
 
 /** By model: its state and why. */
 async function index(): Promise<Record<string, string>> {
-  const { models = [] } = await client.ask<{ models: ModelIndex }>("RepositoryIndex", {});
+  const { models = [] } = await own.client.ask<{ models: ModelIndex }>("RepositoryIndex", {});
   return Object.fromEntries(
     models.map(({ name, state, reason }) => [name, `${state} ${reason}`.trim()]),
   );
 }
 
 async function control(what: string, parameters: object = {}) {
-  const url = `${deployment.gateway.http}/v2/repository/models/${what}`;
+  const url = `${own.http}/v2/repository/models/${what}`;
   const response = await fetch(url, { method: "POST", body: JSON.stringify({ parameters }) });
   const body = (await response.json()) as { loads: { replica: string; load_ms: number }[] };
   return { status: response.status, body };
 }
 
-const double = async () => floats(await sendTensor(deployment.gateway.grpc, "p", [1, 2, 3]), "y");
+const double = async () =>
+  floats(await sendTensor(own.deployment.gateway.grpc, "p", [1, 2, 3]), "y");
 
 it("an unloaded model refuses requests and frees its memory; a load reports its cost", async () => {
   expect(await double()).toEqual([2, 4, 6]);
-  await client.unloadModel("p", "double");
+  await own.client.unloadModel("p", "double");
   expect(await index()).toEqual({
     p: "UNAVAILABLE double: unloaded",
     both: "UNAVAILABLE double: unloaded",
@@ -65,16 +55,16 @@ it("an unloaded model refuses requests and frees its memory; a load reports its 
     alone: "READY",
   });
   await expect(double()).rejects.toMatchObject({ code: "unavailable" });
-  const overRest = await fetch(`${deployment.gateway.http}/v2/models/p/infer`, {
+  const overRest = await fetch(`${own.http}/v2/models/p/infer`, {
     method: "POST",
     headers: { "content-type": "application/octet-stream" },
     body: "x",
   });
   expect(overRest.status).toBe(503);
-  expect((await client.modelReady({ name: "p" })).ready).not.toBe(true);
-  expect((await client.ask<{ ready: boolean }>("ServerReady", {})).ready).toBe(true);
-  expect(await sendPayload(deployment.gateway.grpc, "slow", "served")).toContain("held");
-  const worker = new InferenceClient(deployment.workers[0].address);
+  expect((await own.client.modelReady({ name: "p" })).ready).not.toBe(true);
+  expect((await own.client.ask<{ ready: boolean }>("ServerReady", {})).ready).toBe(true);
+  expect(await sendPayload(own.deployment.gateway.grpc, "slow", "served")).toContain("held");
+  const worker = new InferenceClient(own.deployment.workers[0].address);
   const { models } = await worker.ask<{ models: ModelIndex }>("RepositoryIndex", {});
   worker.close();
   expect(models).toMatchObject([{ name: "double-1", state: "UNAVAILABLE", reason: "unloaded" }]);
@@ -87,18 +77,13 @@ it("an unloaded model refuses requests and frees its memory; a load reports its 
 });
 
 it("an unload first answers the requests in the system, and the state shows it", async () => {
-  const taken = sendPayload(deployment.gateway.grpc, "alone", "in time");
-  const isTaken = async (): Promise<boolean> => {
-    const answer = await fetch(`${deployment.gateway.http}/status`);
-    const { replicas } = (await answer.json()) as GatewayStatus;
-    return replicas.some(({ name, inFlight }) => name === "spare-1" && inFlight > 0);
-  };
-  expect(await eventually(isTaken)).toBe(true);
+  const taken = sendPayload(own.deployment.gateway.grpc, "alone", "in time");
+  expect(await busyWith(own.deployment, "spare-1")).toBe(true);
   const unloaded = control("alone/unload");
   expect(
     await eventually(async () => (await index()).alone?.startsWith("UNLOADING spare:") === true),
   ).toBe(true);
-  await expect(sendPayload(deployment.gateway.grpc, "alone", "late")).rejects.toMatchObject({
+  await expect(sendPayload(own.deployment.gateway.grpc, "alone", "late")).rejects.toMatchObject({
     code: "unavailable",
     message: expect.stringContaining("UNLOADING"),
   });
@@ -107,17 +92,17 @@ it("an unload first answers the requests in the system, and the state shows it",
 });
 
 it("a restarted gateway knows the unloaded models", async () => {
-  const { pid } = deployment.gateway;
+  const { pid } = own.deployment.gateway;
   process.kill(pid, "SIGKILL");
   const isBack = () =>
     index().then(
-      (now) => deployment.gateway.pid !== pid && now.p === "READY",
+      (now) => own.deployment.gateway.pid !== pid && now.p === "READY",
       () => false,
     );
   expect(await eventually(isBack)).toBe(true);
   expect((await index()).alone).toBe("UNAVAILABLE spare: unloaded");
-  await client.loadModel("alone");
-  expect(await sendPayload(deployment.gateway.grpc, "alone", "again")).toContain("spare");
+  await own.client.loadModel("alone");
+  expect(await sendPayload(own.deployment.gateway.grpc, "alone", "again")).toContain("spare");
 });
 
 it("an unload of a pipeline keeps models of other pipelines, unless it names a task", async () => {

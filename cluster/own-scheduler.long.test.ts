@@ -9,8 +9,8 @@ import { compileSystem } from "../scenario/compile/compile.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import { startDeployment } from "./deploy/deployment.ts";
 import { measuredRun } from "./deploy/measured-run.ts";
+import { withDeployment } from "./deployment.test-support.ts";
 import { payloadRequest } from "./load/tensor-inputs.ts";
 import { getJson } from "./security/client-access.ts";
 
@@ -42,8 +42,7 @@ test("a real deployment decides by it, its log replays, and no request brings an
   const own = await importTexts({ [FILE]: TEXT }, ownScheduler);
   const inputs = inputsWith(TEXT);
   const options = { document, inputs, backend: "replay", seed: "7/0" } as const;
-  const deployment = await startDeployment(options);
-  try {
+  await withDeployment(options, async (deployment) => {
     const run = await measuredRun(deployment, { document, inputs, seed: "7/0", contents });
     expect(run.outcomes).toMatchObject({ completed: 320, failed: 0 });
     const system = compileSystem(document, inputs);
@@ -64,9 +63,7 @@ test("a real deployment decides by it, its log replays, and no request brings an
     expect(brought.text).toContain("is code, which no request can bring");
     expect((await getJson(url)).value).toEqual({ scheduler: document.scheduler });
     expect((await put("fifo")).status).toBe(200);
-  } finally {
-    await deployment.stop();
-  }
+  });
 });
 
 test("where it fails, fifo takes over, and every request is answered", async () => {
@@ -77,8 +74,7 @@ test("where it fails, fifo takes over, and every request is answered", async () 
   const lines: string[] = [];
   const onEvent = (line: string): number => lines.push(line);
   const options = { document: shorter, inputs, backend: "replay", seed: "7/0", onEvent } as const;
-  const deployment = await startDeployment(options);
-  try {
+  await withDeployment(options, async (deployment) => {
     const run = await measuredRun(deployment, { document: shorter, inputs, seed: "7/0", contents });
     expect(run.outcomes).toMatchObject({ completed: 160, failed: 0 });
     const own = await importTexts(inputs.schedulerFiles, ownScheduler);
@@ -92,7 +88,5 @@ test("where it fails, fifo takes over, and every request is answered", async () 
     const { value } = await getJson(`${deployment.gateway.http}/v1/scheduler`);
     expect(value).toEqual({ scheduler: "fifo" });
     expect(deployment.crashes).toEqual([]);
-  } finally {
-    await deployment.stop();
-  }
+  });
 });

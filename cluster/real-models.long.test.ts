@@ -2,9 +2,7 @@ import { describe, expect, it } from "vitest";
 import { drawScenes } from "../models/scenes.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import type { Deployment } from "./deploy/deployment.ts";
-import { measuredRun } from "./deploy/measured-run.ts";
-import { NO_INPUTS, noOp, withDeployment } from "./deployment.test-support.ts";
-import { payloadRequest } from "./load/tensor-inputs.ts";
+import { withDeployment } from "./deployment.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 
@@ -45,20 +43,6 @@ async function analyse(deployment: Deployment, image: Uint8Array): Promise<Pipel
 }
 
 describe("a deployment of real models", () => {
-  it("serves a pipeline of one no-op task", async () => {
-    await withDeployment({ document: noOp(), backend: "onnx" }, async (deployment) => {
-      const { outcomes, overheads } = await measuredRun(deployment, {
-        document: noOp(),
-        inputs: NO_INPUTS,
-        seed: "1",
-        contents: () => [payloadRequest(new Uint8Array(2000))],
-      });
-      expect(outcomes.completed).toBe(20);
-      expect(overheads.workerRoundTripUs).toHaveLength(20);
-      expect(overheads.clientRoundTripUs).toHaveLength(20);
-    });
-  });
-
   it("reads the plate of a car, skips the reader without one, refuses other data", async () => {
     const scenes = await drawScenes({ count: 4, carShare: 0.5, seed: "cluster" });
     const car = scenes.find(({ truth }) => truth.car);

@@ -2,10 +2,10 @@
  * A scheduler of each kind on real workers: one of them is killed meanwhile and comes back, every request ends once, no
  * job is served twice, and the log replays to the same decisions. Virtual time has the whole registry (`checks/dst`).
  */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { RunLog } from "../engine/dispatch/run-log.ts";
-import { type Deployment, startDeployment } from "./deploy/deployment.ts";
-import { eventually, NO_INPUTS, twoTasks } from "./deployment.test-support.ts";
+import { deployed } from "./deployed.test-support.ts";
+import { eventually, twoTasks } from "./deployment.test-support.ts";
 import { statusOf } from "./faults.test-support.ts";
 import { divergence, run } from "./measured-run.test-support.ts";
 
@@ -26,16 +26,11 @@ const documentOf = (scheduler: string) => {
   });
 };
 
-let deployment: Deployment;
-beforeAll(async () => {
-  const options = { document: documentOf("fifo"), inputs: NO_INPUTS, seed: "test" };
-  deployment = await startDeployment({ ...options, backend: "replay", replicasPerWorker: 1 });
-});
-afterAll(() => deployment.stop());
+const own = deployed({ document: documentOf("fifo"), backend: "replay", replicasPerWorker: 1 });
 
 const isWhole = (): Promise<boolean> =>
   eventually(async () => {
-    const { replicas } = await statusOf(deployment);
+    const { replicas } = await statusOf(own.deployment);
     return replicas.every(({ state }) => state === "up");
   });
 
@@ -45,14 +40,14 @@ const SCHEDULERS = ["join-shortest-queue", "batching", "shepherd", "loki"];
 it.each(SCHEDULERS)("%s loses no request and serves none twice", async (scheduler) => {
   const document = documentOf(scheduler);
   expect(await isWhole()).toBe(true);
-  const { length: crashes } = deployment.crashes;
+  const { length: crashes } = own.deployment.crashes;
   let isStruck = false;
-  const { outcomes, log, gantt, health } = await run(deployment, document, ({ sent }) => {
+  const { outcomes, log, gantt, health } = await run(own.deployment, document, ({ sent }) => {
     if (isStruck || sent < KILLED_AFTER) return;
     isStruck = true;
-    process.kill(deployment.workers[0].pid, "SIGKILL");
+    process.kill(own.deployment.workers[0].pid, "SIGKILL");
   });
-  expect(await eventually(() => deployment.crashes.length > crashes)).toBe(true);
+  expect(await eventually(() => own.deployment.crashes.length > crashes)).toBe(true);
   expect(outcomes.completed).toBe(REQUESTS);
   expect(health).toMatchObject({
     healthy: false,

@@ -1,38 +1,26 @@
 /** Replicas are added, changed, removed and reset while requests are in flight: none is lost. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { fingerprintScenario, PIPELINE } from "../checks/soak/client.ts";
 import { IS_LONG } from "../checks/support/test-form.test-support.ts";
-import { type Deployment, startDeployment } from "./deploy/deployment.ts";
-import { eventually, isRunning, NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
+import { deployed } from "./deployed.test-support.ts";
+import { eventually, isRunning, withDeployment } from "./deployment.test-support.ts";
 import { ask, control, getsItsOwn, namesIn, seen, underLoad } from "./faults.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 
-let deployment: Deployment;
-let client: InferenceClient;
-
-beforeAll(async () => {
-  deployment = await startDeployment({
-    document: fingerprintScenario({ replicas: [1, 1], holdMs: 5 }),
-    inputs: NO_INPUTS,
-    backend: "real",
-    seed: "t",
-    spareReplicas: 2,
-  });
-  client = new InferenceClient(deployment.gateway.grpc);
-});
-afterAll(async () => {
-  client.close();
-  await deployment.stop();
+const own = deployed({
+  document: fingerprintScenario({ replicas: [1, 1], holdMs: 5 }),
+  backend: "real",
+  spareReplicas: 2,
 });
 
 /** Whether the replica gets work to do, in the end. */
 const doesJobs = (replica: string): Promise<boolean> =>
-  seen(deployment, replica, (now) => now?.jobs > 0);
+  seen(own.deployment, replica, (now) => now?.jobs > 0);
 
 const change = (method: string, path = "", body?: object) =>
-  control(deployment, method, path, body);
-const names = () => namesIn(deployment);
-const loaded = <T>(use: () => Promise<T>): Promise<T> => underLoad(client, "load", use);
+  control(own.deployment, method, path, body);
+const names = () => namesIn(own.deployment);
+const loaded = <T>(use: () => Promise<T>): Promise<T> => underLoad(own.client, "load", use);
 
 it("a replica is added with a process of its own, batches by itself, and is removed", async () => {
   const batch = { maxBatch: 3, waitMs: 2 };
@@ -43,34 +31,34 @@ it("a replica is added with a process of its own, batches by itself, and is remo
   });
   expect(added).toMatchObject({ status: 201, value: { name: "first-2", state: "up", batch } });
   expect(await names()).toEqual(["first-1", "first-2", "second-1"]);
-  const worker = deployment.workers.find(({ replica }) => replica === "first-2");
+  const worker = own.deployment.workers.find(({ replica }) => replica === "first-2");
   expect(isRunning(worker?.pid ?? 0)).toBe(true);
   const gone = await loaded(() => change("DELETE", "/first-2"));
   expect(gone.status).toBe(204);
   expect(await names()).toEqual(["first-1", "second-1"]);
   expect(isRunning(worker?.pid ?? 0)).toBe(false);
-  expect(deployment.crashes).toEqual([]);
+  expect(own.deployment.crashes).toEqual([]);
 });
 
 if (IS_LONG) {
   it("a change sets a replica's batching, and a reset restores the scheduler's", async () => {
-    const pid = deployment.workers[0].pid;
+    const pid = own.deployment.workers[0].pid;
     const changed = await loaded(() => change("PATCH", "/first-1", { maxBatch: 2, waitMs: 1 }));
     expect(changed.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 1 } });
     const kept = await change("PATCH", "/first-1", { waitMs: 3 });
     expect(kept.value).toMatchObject({ batch: { maxBatch: 2, waitMs: 3 } });
     const reset = await loaded(() => change("POST", "/first-1/reset"));
     expect(reset.value).toMatchObject({ name: "first-1", state: "up", batch: null });
-    const fresh = deployment.workers.find(({ replica }) => replica === "first-1");
+    const fresh = own.deployment.workers.find(({ replica }) => replica === "first-1");
     expect(fresh?.pid).not.toBe(pid);
-    expect(await getsItsOwn(client, "after")).toBe(true);
+    expect(await getsItsOwn(own.client, "after")).toBe(true);
   });
 }
 
 it("an address that does not serve the replica is given up without a trace", async () => {
   const started = await change("POST", "", {
     task: "first",
-    address: deployment.workers[0].address,
+    address: own.deployment.workers[0].address,
   });
   expect(started.status).toBe(502);
   expect(started.value.error).toMatch(/first-2 did not come up/);
@@ -92,10 +80,10 @@ it.each([
 
 /** Ends it with -9, and waits until all replicas that it had are up. */
 async function restartGateway(): Promise<void> {
-  const { pid } = deployment.gateway;
+  const { pid } = own.deployment.gateway;
   process.kill(pid, "SIGKILL");
   const isBack = async (): Promise<boolean> => {
-    if (deployment.gateway.pid === pid) return false;
+    if (own.deployment.gateway.pid === pid) return false;
     const { value } = await change("GET");
     return value.replicas.every(({ state }) => state === "up");
   };
@@ -104,7 +92,7 @@ async function restartGateway(): Promise<void> {
 
 if (IS_LONG) {
   it("a replica that did not come up leaves no batching to the next of its name", async () => {
-    const { address } = deployment.workers[0];
+    const { address } = own.deployment.workers[0];
     const batch = { maxBatch: 3, waitMs: 2 };
     const failed = await change("POST", "", { task: "first", address, batch });
     expect(failed.status).toBe(502);
@@ -157,14 +145,14 @@ if (IS_LONG) {
       spareReplicas: 1,
       bounds: { outageMs: 1000 },
     } as const;
-    await withDeployment(options, async (own) => {
-      const its = new InferenceClient(own.gateway.grpc);
+    await withDeployment(options, async (other) => {
+      const its = new InferenceClient(other.gateway.grpc);
       const health: string[] = [];
       const watch = its.watchHealth(PIPELINE);
       watch.on("data", ({ status }: { status: string }) => health.push(status));
       watch.on("error", () => undefined);
-      const task = (await control(own, "GET")).value.replicas[0].task;
-      await control(own, "DELETE", `/${task}-1`);
+      const task = (await control(other, "GET")).value.replicas[0].task;
+      await control(other, "DELETE", `/${task}-1`);
       const gone = {
         code: "unavailable",
         message: expect.stringContaining(`no replica of ${task}`),
@@ -173,7 +161,7 @@ if (IS_LONG) {
       await expect(ask(its, "comes later")).rejects.toMatchObject(gone);
       expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: false });
       expect(health.at(-1)).toBe("NOT_SERVING");
-      expect((await control(own, "POST", "", { task })).status).toBe(201);
+      expect((await control(other, "POST", "", { task })).status).toBe(201);
       expect(await getsItsOwn(its, "after")).toBe(true);
       expect(await its.modelReady({ name: PIPELINE })).toEqual({ ready: true });
       expect(await eventually(() => health.at(-1) === "SERVING")).toBe(true);

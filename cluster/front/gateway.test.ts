@@ -1,15 +1,16 @@
 import { once } from "node:events";
 import { Client, credentials, status } from "@grpc/grpc-js";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Fault } from "../../engine/basics/fault.ts";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { eventually, NO_INPUTS, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
+import { deployed } from "../deployed.test-support.ts";
+import { eventually, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
 import { FOREIGN_SERVICE } from "../protocol/foreign-service.test-support.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
 import type { RunReport } from "../run/specification.ts";
+import { postJson } from "../security/client-access.ts";
 
 const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
 const REQUEST = {
@@ -19,24 +20,11 @@ const REQUEST = {
 };
 
 describe("the gateway", () => {
-  let deployment: Deployment;
-  let client: InferenceClient;
-  let http: string;
-
-  beforeAll(async () => {
-    const document = twoTasks({ cluster: { replicas: { detect: 1, plate: 1 } } });
-    const options = { document, inputs: NO_INPUTS, seed: "test" };
-    deployment = await startDeployment({ ...options, backend: "replay" });
-    client = new InferenceClient(deployment.gateway.grpc);
-    ({ http } = deployment.gateway);
-  });
-  afterAll(async () => {
-    client.close();
-    await deployment.stop();
-  });
+  const document = twoTasks({ cluster: { replicas: { detect: 1, plate: 1 } } });
+  const own = deployed({ document, backend: "replay" });
 
   async function report(): Promise<RunReport> {
-    return (await (await fetch(`${http}/run`)).json()) as RunReport;
+    return (await (await fetch(`${own.http}/run`)).json()) as RunReport;
   }
 
   const holds = (count: number): Promise<boolean> =>
@@ -44,28 +32,24 @@ describe("the gateway", () => {
 
   const isIdle = (): Promise<boolean> => eventually(async () => (await report()).idle);
 
-  async function startRun(body: object): Promise<Response> {
-    return fetch(`${http}/run`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-  }
+  const startRun = (body: object) => postJson(`${own.http}/run`, body);
 
   it("speaks the Open Inference Protocol: a pipeline is a model", async () => {
-    expect(await client.ask("ServerLive", {})).toEqual({ live: true });
-    expect(await client.ask("ServerReady", {})).toEqual({ ready: true });
-    expect(await client.serverMetadata()).toMatchObject({ name: "tandem-gateway" });
-    expect(await client.modelReady({ name: "vehicles" })).toEqual({ ready: true });
-    expect(await client.modelMetadata({ name: "vehicles" })).toMatchObject({
+    expect(await own.client.ask("ServerLive", {})).toEqual({ live: true });
+    expect(await own.client.ask("ServerReady", {})).toEqual({ ready: true });
+    expect(await own.client.serverMetadata()).toMatchObject({ name: "tandem-gateway" });
+    expect(await own.client.modelReady({ name: "vehicles" })).toEqual({ ready: true });
+    expect(await own.client.modelMetadata({ name: "vehicles" })).toMatchObject({
       name: "vehicles",
       inputs: [{ name: "payload", datatype: "BYTES", shape: [-1] }],
     });
-    await expect(client.modelReady({ name: "boats" })).rejects.toMatchObject({ code: "not-found" });
+    await expect(own.client.modelReady({ name: "boats" })).rejects.toMatchObject({
+      code: "not-found",
+    });
   });
 
   it("each worker speaks it too: a replica is a model", async () => {
-    const worker = new InferenceClient(deployment.workers[0].address);
+    const worker = new InferenceClient(own.deployment.workers[0].address);
     expect(await worker.modelReady({ name: "detect-1" })).toEqual({ ready: true });
     const answer = await worker.inferAsync({ ...REQUEST, modelName: "detect-1" });
     expect(answer.parameters?.service_us?.doubleParam).toBeGreaterThan(0);
@@ -74,7 +58,7 @@ describe("the gateway", () => {
   });
 
   it("answers with the outputs of the tasks and the times of each", async () => {
-    const answer = await client.inferAsync({ ...REQUEST, id: "mine" });
+    const answer = await own.client.inferAsync({ ...REQUEST, id: "mine" });
     expect(answer.id).toBe("mine");
     const [text] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
     const { outputs, timing } = JSON.parse(Buffer.from(text).toString());
@@ -88,7 +72,7 @@ describe("the gateway", () => {
   });
 
   it("takes the protocol's JSON with base64, and an image as it is", async () => {
-    const url = `${http}/v2/models/vehicles/infer`;
+    const url = `${own.http}/v2/models/vehicles/infer`;
     const data = [Buffer.from("picture").toString("base64")];
     const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data }];
     const json = await fetch(url, { method: "POST", body: JSON.stringify({ id: "7", inputs }) });
@@ -110,15 +94,15 @@ describe("the gateway", () => {
     ["POST", "/run", "{}", 400, /application\/json/],
   ])("answers %s %s %s with %d", async (method, path, body, status, message) => {
     const init = method === "GET" ? { method } : { method, body };
-    const answer = await fetch(http + path, init);
+    const answer = await fetch(own.http + path, init);
     expect(answer.status).toBe(status);
     expect(await answer.json()).toMatchObject({ error: expect.stringMatching(message) });
   });
 
   it("refuses a malformed request over gRPC", async () => {
     const wrong = { ...REQUEST, rawInputContents: [Buffer.from("x")] };
-    await expect(client.inferAsync(wrong)).rejects.toMatchObject({ code: "invalid-input" });
-    const none = client.inferAsync({ modelName: "vehicles", inputs: [] });
+    await expect(own.client.inferAsync(wrong)).rejects.toMatchObject({ code: "invalid-input" });
+    const none = own.client.inferAsync({ modelName: "vehicles", inputs: [] });
     await expect(none).rejects.toMatchObject({ code: "invalid-input" });
   });
 
@@ -126,9 +110,9 @@ describe("the gateway", () => {
     const scheduler = { admission: { policy: "bounded", maxInSystem: 2 } };
     expect((await startRun({ seed: "a", scheduler })).status).toBe(200);
     const codes: string[] = [];
-    const asked = await withWorkersStopped(deployment, async () => {
+    const asked = await withWorkersStopped(own.deployment, async () => {
       const all = Array.from({ length: 12 }, () =>
-        client.inferAsync(REQUEST).then(
+        own.client.inferAsync(REQUEST).then(
           () => "answered",
           ({ code }: Fault) => void codes.push(code),
         ),
@@ -143,7 +127,7 @@ describe("the gateway", () => {
   it("answers each request of a stream separately, errors with their reason", async () => {
     const scheduler = { admission: { policy: "bounded", maxInSystem: 2 } };
     expect((await startRun({ seed: "a", scheduler })).status).toBe(200);
-    const stream = new InferStream(client, { ended: () => undefined });
+    const stream = new InferStream(own.client, { ended: () => undefined });
     const ask = (request: ModelInferRequest): Promise<string> =>
       new Promise((resolve) => {
         stream.send({ ...request, id: "" }, (error, value) => {
@@ -152,7 +136,7 @@ describe("the gateway", () => {
         });
       });
     const early: string[] = [];
-    const asked = await withWorkersStopped(deployment, async () => {
+    const asked = await withWorkersStopped(own.deployment, async () => {
       const requests = [...new Array(8).fill(REQUEST), { ...REQUEST, modelName: "boats" }];
       const all = requests.map(ask);
       for (const each of all) each.then((answer) => early.push(answer));
@@ -162,7 +146,7 @@ describe("the gateway", () => {
     });
     expect(early.filter((answer) => answer === "refused")).toHaveLength(6);
     expect((await Promise.all(asked)).filter((answer) => answer === "output")).toHaveLength(2);
-    await withWorkersStopped(deployment, async () => {
+    await withWorkersStopped(own.deployment, async () => {
       void ask(REQUEST);
       expect(await holds(1)).toBe(true);
       stream.close();
@@ -172,7 +156,7 @@ describe("the gateway", () => {
   });
 
   it("marks the last answer of each request for other clients, also of an error", async () => {
-    const foreign = new Client(deployment.gateway.grpc, credentials.createInsecure());
+    const foreign = new Client(own.deployment.gateway.grpc, credentials.createInsecure());
     const { path, requestSerialize, responseDeserialize } = FOREIGN_SERVICE.ModelStreamInfer;
     const stream = foreign.makeBidiStreamRequest<ModelInferRequest, ModelStreamInferResponse>(
       path,
@@ -200,13 +184,13 @@ describe("the gateway", () => {
 
   it("gives up a request when its caller leaves or its deadline passes", async () => {
     expect((await startRun({ seed: "b" })).status).toBe(200);
-    const kept = await withWorkersStopped(deployment, async () => {
-      const many = Array.from({ length: 30 }, () => client.inferAsync(REQUEST));
-      const late = client.inferAsync(REQUEST, { deadline: Date.now() + 200 });
+    const kept = await withWorkersStopped(own.deployment, async () => {
+      const many = Array.from({ length: 30 }, () => own.client.inferAsync(REQUEST));
+      const late = own.client.inferAsync(REQUEST, { deadline: Date.now() + 200 });
       await expect(late).rejects.toMatchObject({ code: "deadline-exceeded" });
       expect(await holds(30)).toBe(true);
       const abort = new AbortController();
-      const url = `${http}/v2/models/vehicles/infer`;
+      const url = `${own.http}/v2/models/vehicles/infer`;
       const headers = { "content-type": "image/png" };
       const gone = fetch(url, { method: "POST", headers, body: "x", signal: abort.signal });
       const refused = expect(gone).rejects.toThrow();
@@ -224,8 +208,8 @@ describe("the gateway", () => {
 
   it("starts no run while requests are in the system, nor from a wrong body", async () => {
     let running: Promise<unknown> | undefined;
-    await withWorkersStopped(deployment, async () => {
-      running = client.inferAsync(REQUEST);
+    await withWorkersStopped(own.deployment, async () => {
+      running = own.client.inferAsync(REQUEST);
       expect(await holds(1)).toBe(true);
       expect((await startRun({ seed: "c" })).status).toBe(429);
     });
@@ -233,14 +217,14 @@ describe("the gateway", () => {
     expect(await isIdle()).toBe(true);
     const wrong = await startRun({ seed: 1, scheduler: "fastest" });
     expect(wrong.status).toBe(400);
-    expect(await wrong.json()).toMatchObject({ error: expect.stringContaining("seed") });
+    expect(wrong.value).toMatchObject({ error: expect.stringContaining("seed") });
     expect((await startRun({ seed: "c", scheduler: "fastest" })).status).toBe(400);
   });
 
   it("reports a run, and its log if it keeps one", async () => {
-    expect((await fetch(`${http}/run/log`)).status).toBe(404);
+    expect((await fetch(`${own.http}/run/log`)).status).toBe(404);
     expect((await startRun({ seed: "d", log: true })).status).toBe(200);
-    await client.inferAsync(REQUEST);
+    await own.client.inferAsync(REQUEST);
     expect(await isIdle()).toBe(true);
     const { summary, gantt, costs, replicas } = await report();
     expect(summary.requests).toBe(1);
@@ -248,7 +232,7 @@ describe("the gateway", () => {
     expect(costs.arrivals).toBe(1);
     expect(costs.dispatches).toBe(gantt.length);
     expect(replicas.map(({ up }) => up)).toEqual([true, true]);
-    const log = await (await fetch(`${http}/run/log`)).text();
+    const log = await (await fetch(`${own.http}/run/log`)).text();
     expect(log).toContain('["arrive"');
   });
 });

@@ -1,13 +1,12 @@
 /** Which tensor a task gets, of its request and of the tasks before it. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../../models/tensor.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { InferenceClient } from "../protocol/client.ts";
+import { deployed } from "../deployed.test-support.ts";
 import { bytesTensor } from "../protocol/tensors.ts";
 
 const folder = temporaryFolder("between");
@@ -55,44 +54,33 @@ const PIPELINES: Readonly<Record<string, Readonly<Record<string, object>>>> = {
 };
 
 describe("a task", () => {
-  let deployment: Deployment;
-  let client: InferenceClient;
-
-  beforeAll(async () => {
-    const tasks = Object.values(PIPELINES).flatMap((pipeline) => Object.keys(pipeline));
-    const entries = Object.entries(PIPELINES).map(([name, own]) => [name, { tasks: own }]);
-    const document = scenarioSchema.parse({
-      name: "between",
-      pipelines: Object.fromEntries(entries),
-      models,
-      cluster: { replicas: Object.fromEntries(tasks.map((task) => [task, 1])) },
-      workload: { arrivals: "burst", requests: 1 },
-    });
-    const inputs = { profiles: {}, folder };
-    deployment = await startDeployment({ document, inputs, seed: "t", backend: "onnx" });
-    client = new InferenceClient(deployment.gateway.grpc);
+  const tasks = Object.values(PIPELINES).flatMap((pipeline) => Object.keys(pipeline));
+  const entries = Object.entries(PIPELINES).map(([name, tasks]) => [name, { tasks }]);
+  const document = scenarioSchema.parse({
+    name: "between",
+    pipelines: Object.fromEntries(entries),
+    models,
+    cluster: { replicas: Object.fromEntries(tasks.map((task) => [task, 1])) },
+    workload: { arrivals: "burst", requests: 1 },
   });
-  afterAll(async () => {
-    client.close();
-    await deployment.stop();
-  });
+  const own = deployed({ document, inputs: { profiles: {}, folder }, backend: "onnx" });
 
-  const given = async (
+  const outputs = async (
     modelName: string,
     tensors: Readonly<Record<string, number>>,
     payload?: string,
   ): Promise<Readonly<Record<string, number>>> => {
-    const own = Object.entries(tensors).map(([name, value]) =>
+    const given = Object.entries(tensors).map(([name, value]) =>
       floatTensor(name, [1, 1], Float32Array.of(value)),
     );
     const first = payload === undefined ? [] : [bytesTensor("payload", [Buffer.from(payload)])];
-    const answer = await client.inferAsync({
+    const answer = await own.client.inferAsync({
       modelName,
       inputs: [
         ...first.map(({ tensor }) => tensor),
-        ...own.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
+        ...given.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
       ],
-      rawInputContents: [...first, ...own].map(({ raw }) => raw),
+      rawInputContents: [...first, ...given].map(({ raw }) => raw),
     });
     return Object.fromEntries(
       answer.outputs.map(({ name, datatype, shape }, i) => {
@@ -102,28 +90,28 @@ describe("a task", () => {
     );
   };
   const inputsOf = async (name: string): Promise<string[]> =>
-    (await client.modelMetadata({ name })).inputs.map((input) => input.name);
+    (await own.client.modelMetadata({ name })).inputs.map((input) => input.name);
 
   it("gets a tensor of the request that no earlier task gives, and the pipeline lists it as an input", async () => {
     expect(await inputsOf("late")).toEqual(["x", "bias"]);
-    expect(await given("late", { x: 3, bias: 0.5 })).toEqual({ z: 6.5 });
-    await expect(given("late", { x: 3 })).rejects.toThrow("the input bias is missing");
-    await expect(given("late", { x: 3, y: 1 })).rejects.toThrow('no input "y"');
+    expect(await outputs("late", { x: 3, bias: 0.5 })).toEqual({ z: 6.5 });
+    await expect(outputs("late", { x: 3 })).rejects.toThrow("the input bias is missing");
+    await expect(outputs("late", { x: 3, y: 1 })).rejects.toThrow('no input "y"');
   });
 
   it("gets the tensor of the nearest earlier task rather than the request's", async () => {
     expect(await inputsOf("near")).toEqual(["x"]);
-    expect(await given("near", { x: 3 })).toEqual({ y: 24 });
+    expect(await outputs("near", { x: 3 })).toEqual({ y: 24 });
   });
 
   it("gets no tensor of a parallel task, and the only earlier tensor under any name", async () => {
     expect(await inputsOf("beside")).toEqual(["x"]);
-    expect(await given("beside", { x: 3 })).toEqual({ "c1.y": 9, "c3.q": 12 });
+    expect(await outputs("beside", { x: 3 })).toEqual({ "c1.y": 9, "c3.q": 12 });
   });
 
   it("gets tensors beside a payload of one element", async () => {
     expect(await inputsOf("pictured")).toEqual(["payload", "x"]);
-    expect(await given("pictured", { x: 3 }, "a picture")).toEqual({ y: 6 });
-    await expect(given("pictured", { z: 3 }, "a picture")).rejects.toThrow('no input "z"');
+    expect(await outputs("pictured", { x: 3 }, "a picture")).toEqual({ y: 6 });
+    await expect(outputs("pictured", { z: 3 }, "a picture")).rejects.toThrow('no input "z"');
   });
 });

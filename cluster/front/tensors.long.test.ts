@@ -1,13 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { QUARTERS } from "../../models/graphs.test-support.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { NO_INPUTS } from "../deployment.test-support.ts";
-import { InferenceClient } from "../protocol/client.ts";
+import { deployed } from "../deployed.test-support.ts";
 
 /** y = x + x over any number of rows of three. */
 const double = (x: string, y: string): Uint8Array =>
@@ -31,37 +29,26 @@ describe("a pipeline whose model takes tensors", () => {
     writeFileSync(path, double(x, y));
     return path;
   };
-  let deployment: Deployment;
-  let client: InferenceClient;
-  let url: string;
-
-  beforeAll(async () => {
-    const quarters = join(folder, "quarters.onnx");
-    writeFileSync(quarters, writeOnnx(QUARTERS));
-    const preprocess = [{ decode: "rgb" }, { resize: {} }, { normalise: {} }];
-    const document = scenarioSchema.parse({
-      name: "tensors",
-      pipelines: {
-        double: { tasks: { only: { model: "double" } } },
-        "our-names": { tasks: { named: { model: "our-names" } } },
-        picture: { tasks: { seen: { model: "quarters" } } },
-      },
-      models: {
-        double: { service, implementation: { onnx: onnx("double", "x", "y") } },
-        "our-names": { service, implementation: { onnx: onnx("named", "payload", "output") } },
-        quarters: { service, implementation: { onnx: quarters, preprocess } },
-      },
-      cluster: { replicas: { only: 1, named: 1, seen: 1 } },
-      workload: { arrivals: "burst", requests: 1 },
-    });
-    deployment = await startDeployment({ document, inputs: NO_INPUTS, seed: "t", backend: "onnx" });
-    client = new InferenceClient(deployment.gateway.grpc);
-    url = `${deployment.gateway.http}/v2/models/double`;
+  const quarters = join(folder, "quarters.onnx");
+  writeFileSync(quarters, writeOnnx(QUARTERS));
+  const preprocess = [{ decode: "rgb" }, { resize: {} }, { normalise: {} }];
+  const document = scenarioSchema.parse({
+    name: "tensors",
+    pipelines: {
+      double: { tasks: { only: { model: "double" } } },
+      "our-names": { tasks: { named: { model: "our-names" } } },
+      picture: { tasks: { seen: { model: "quarters" } } },
+    },
+    models: {
+      double: { service, implementation: { onnx: onnx("double", "x", "y") } },
+      "our-names": { service, implementation: { onnx: onnx("named", "payload", "output") } },
+      quarters: { service, implementation: { onnx: quarters, preprocess } },
+    },
+    cluster: { replicas: { only: 1, named: 1, seen: 1 } },
+    workload: { arrivals: "burst", requests: 1 },
   });
-  afterAll(async () => {
-    client.close();
-    await deployment.stop();
-  });
+  const own = deployed({ document, backend: "onnx" });
+  const url = () => `${own.http}/v2/models/double`;
 
   const x = { name: "x", datatype: "FP32", shape: [2, 3] };
   const values = [1, 2, 3, 4, 5.5, -6];
@@ -72,15 +59,19 @@ describe("a pipeline whose model takes tensors", () => {
       inputs: [{ name: "x", datatype: "FP32", shape: [-1, 3] }],
       outputs: [{ name: "y", datatype: "FP32", shape: [-1, 3] }],
     };
-    expect(await client.modelMetadata({ name: "double" })).toMatchObject(metadata);
-    expect(await (await fetch(url)).json()).toMatchObject(metadata);
-    const config = await (await fetch(`${url}/config`)).json();
+    expect(await own.client.modelMetadata({ name: "double" })).toMatchObject(metadata);
+    expect(await (await fetch(url())).json()).toMatchObject(metadata);
+    const config = await (await fetch(`${url()}/config`)).json();
     expect(config).toMatchObject({ input: [{ data_type: "TYPE_FP32", dims: [-1, 3] }] });
   });
 
   it("takes raw tensors and answers with the model's tensors", async () => {
     const rawInputContents = [bytesOf(values)];
-    const answer = await client.inferAsync({ modelName: "double", inputs: [x], rawInputContents });
+    const answer = await own.client.inferAsync({
+      modelName: "double",
+      inputs: [x],
+      rawInputContents,
+    });
     expect(answer.outputs).toMatchObject([{ name: "y", datatype: "FP32", shape: [2, 3] }]);
     expect(floatsOf(answer.rawOutputContents?.[0] as Uint8Array)).toEqual(doubled);
   });
@@ -89,7 +80,7 @@ describe("a pipeline whose model takes tensors", () => {
     const data = [values.slice(0, 3), values.slice(3)];
     const ask = async (body: object) => {
       const init = { method: "POST", body: JSON.stringify(body) };
-      return (await (await fetch(`${url}/infer`, init)).json()) as object;
+      return (await (await fetch(`${url()}/infer`, init)).json()) as object;
     };
     const y = { name: "y", datatype: "FP32", shape: [2, 3], data: doubled };
     expect(await ask({ inputs: [{ ...x, data }] })).toMatchObject({ outputs: [y] });
@@ -101,7 +92,7 @@ describe("a pipeline whose model takes tensors", () => {
   it("refuses unknown tensors and unknown outputs", async () => {
     const raw = bytesOf(values);
     const wrong = (changes: object, rest = {}, rawInputContents = [raw]) =>
-      client.inferAsync({
+      own.client.inferAsync({
         modelName: "double",
         inputs: [{ ...x, ...changes }],
         rawInputContents,
@@ -129,14 +120,14 @@ describe("a pipeline whose model takes tensors", () => {
 
   it("may name its tensors like payloads and JSON outputs", async () => {
     const ask = (changes: object, rest: object = {}) =>
-      client.inferAsync({
+      own.client.inferAsync({
         modelName: "our-names",
         inputs: [{ ...x, name: "payload", ...changes }],
         rawInputContents: [bytesOf(values)],
         ...rest,
       });
     const metadata = { inputs: [{ name: "payload", datatype: "FP32" }] };
-    expect(await client.modelMetadata({ name: "our-names" })).toMatchObject(metadata);
+    expect(await own.client.modelMetadata({ name: "our-names" })).toMatchObject(metadata);
     for (const outputs of [[], [{ name: "output" }]]) {
       const answer = await ask({}, { outputs });
       expect(answer.outputs).toMatchObject([{ name: "output", datatype: "FP32", shape: [2, 3] }]);

@@ -2,38 +2,28 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { chain, writeScaling } from "../backends.test-support.ts";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { NO_INPUTS, noOp, withDeployment } from "../deployment.test-support.ts";
+import { deployed } from "../deployed.test-support.ts";
+import { noOp, withDeployment } from "../deployment.test-support.ts";
 import { NO_ACCESS } from "../security/client-access.ts";
 import { parsed } from "./http-endpoint.test-support.ts";
 import { loadReport } from "./load-report.ts";
 import { prepareTarget, type TargetOptions } from "./prepare-target.ts";
 import { runLoad } from "./run-load.ts";
 
-let deployment: Deployment;
+const own = deployed({ document: noOp(), backend: "onnx" });
 const directory = temporaryFolder("load");
 const tensors = join(directory, "tensors.json");
 
-beforeAll(async () => {
+beforeAll(() => {
   const inputs = [
     { name: "payload", datatype: "BYTES", shape: [1], data: ["cGljdHVyZQ=="] },
     { name: "upstream", datatype: "BYTES", shape: [1], data: ["{}"] },
   ];
   writeFileSync(tensors, JSON.stringify({ inputs }));
-  deployment = await startDeployment({
-    document: noOp(),
-    inputs: NO_INPUTS,
-    backend: "onnx",
-    seed: "load",
-  });
-});
-
-afterAll(async () => {
-  await deployment.stop();
 });
 
 async function driven(
@@ -65,7 +55,7 @@ describe("a load", () => {
     ["by host and port", ""],
     ["by a URL", "grpc://"],
   ])("uses our gateway %s, by its streams", async (_what, scheme) => {
-    const driving = await driven(`${scheme}${deployment.gateway.grpc}`, "echo");
+    const driving = await driven(`${scheme}${own.deployment.gateway.grpc}`, "echo");
     expect(driving).toMatchObject({ kind: "grpc", streamed: true, errors: [] });
     expect(driving.report.outcomes.completed).toBe(30);
     expect(driving.report.statuses).toEqual({ OK: 30 });
@@ -91,7 +81,7 @@ describe("a load", () => {
   });
 
   it("uses any server of the protocol over gRPC, with random tensors or those of a file", async () => {
-    const [worker] = deployment.workers;
+    const [worker] = own.deployment.workers;
     const random = await driven(`grpc://${worker.address}`, worker.replica);
     expect(random.kind).toBe("grpc");
     // Random bytes are no JSON, and the worker says so, each time.
@@ -104,7 +94,7 @@ describe("a load", () => {
   });
 
   it("uses the protocol over HTTP, and any address with a body", async () => {
-    const { http } = deployment.gateway;
+    const { http } = own.deployment.gateway;
     expect((await driven(http, "echo")).report.statuses).toEqual({ OK: 30 });
     const body = join(directory, "body.bin");
     writeFileSync(body, "a picture");
@@ -128,7 +118,7 @@ describe("a load", () => {
     ["http://REST", { models: ["no-such"] }, /no-such/],
     ["http://127.0.0.1:1", {}, /does not answer/],
   ] as const)("refuses %s %j with what is wrong", async (url, more, message) => {
-    const { grpc, http } = deployment.gateway;
+    const { grpc, http } = own.deployment.gateway;
     const address = url.replace("HERE", grpc).replace("http://REST", http);
     await expect(driven(address, "echo", more)).rejects.toThrow(message);
   });

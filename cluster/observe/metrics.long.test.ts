@@ -12,6 +12,7 @@ import {
 } from "../deployment.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import { peer } from "../protocol/peers.test-support.ts";
+import { postJson } from "../security/client-access.ts";
 import type { GatewayStatus } from "./gateway-status.ts";
 
 type Samples = ReadonlyMap<string, number>;
@@ -102,11 +103,8 @@ it("counts tokens and their times where a language model writes, and only there"
   });
   await withDeployment({ document, backend: "replay" }, async ({ gateway }) => {
     const ask = async (): Promise<void> => {
-      const answer = await fetch(`${gateway.http}/v1/completions`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ model: "answer", prompt: "x" }),
-      });
+      const body = { model: "answer", prompt: "x" };
+      const answer = await postJson(`${gateway.http}/v1/completions`, body);
       expect(answer.status).toBe(200);
     };
     const before = (await scrape(gateway.http)).samples;

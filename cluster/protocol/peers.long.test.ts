@@ -1,9 +1,9 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import { describe, expect, it } from "vitest";
+import { deployed } from "../deployed.test-support.ts";
+import { twoTasks } from "../deployment.test-support.ts";
 import { peer, ran } from "./peers.test-support.ts";
 
 const SCRIPT = new URL("peers/triton_client.py", import.meta.url).pathname;
@@ -29,19 +29,12 @@ async function tritonClient(...options: readonly string[]): Promise<Checks> {
 }
 
 describe("foreign clients", () => {
-  let deployment: Deployment;
-  let http: string;
-
-  beforeAll(async () => {
-    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "test" };
-    deployment = await startDeployment({ ...options, backend: "replay" });
-    http = deployment.gateway.http.replace("http://", "");
-  });
-  afterAll(() => deployment.stop());
+  const own = deployed({ document: twoTasks(), backend: "replay" });
+  const http = () => own.http.replace("http://", "");
 
   it.skipIf(python === null)("tritonclient uses the gateway over gRPC and HTTP", async () => {
-    const { grpc } = deployment.gateway;
-    const found = await tritonClient(grpc, http, "vehicles", "output", "payload");
+    const { grpc } = own.deployment.gateway;
+    const found = await tritonClient(grpc, http(), "vehicles", "output", "payload");
     expect(found).toMatchObject({
       "grpc health": [true, true, true],
       "grpc metadata": [{ name: "tandem-gateway" }, { name: "vehicles", versions: ["1"] }],
@@ -80,7 +73,7 @@ describe("foreign clients", () => {
   });
 
   it.skipIf(python === null)("tritonclient uses a replica of a worker as a model", async () => {
-    const [{ address, replica }] = deployment.workers;
+    const [{ address, replica }] = own.deployment.workers;
     const found = await tritonClient(address, "-", replica, "output", "payload", "upstream");
     expect(found).toMatchObject({
       "grpc health": [true, true, true],
@@ -97,7 +90,7 @@ describe("foreign clients", () => {
     "buf curl finds the contract by reflection, calls, streams and gets statuses",
     async () => {
       const curl = async (path: string, body: string) => {
-        const url = `http://${deployment.gateway.grpc}/${path}`;
+        const url = `http://${own.deployment.gateway.grpc}/${path}`;
         const options = ["curl", "--http2-prior-knowledge", "--protocol", "grpc", "-d", body, url];
         return ran(buf as string, options);
       };
@@ -138,7 +131,7 @@ describe("foreign clients", () => {
           "--config-file",
           config,
           "run",
-          `http://${http}/openapi.json`,
+          `${own.http}/openapi.json`,
           "--no-color",
           "--seed",
           "1",
@@ -158,7 +151,7 @@ describe("foreign clients", () => {
     ["a gRPC stream", ["-i", "grpc", "--streaming"]],
     ["HTTP", ["-i", "http"]],
   ])("perf_analyzer measures the gateway over %s", async (_name, how) => {
-    const url = how.includes("http") ? http : deployment.gateway.grpc;
+    const url = how.includes("http") ? http() : own.deployment.gateway.grpc;
     // Three windows of a third of a second, however far they differ.
     const { stdout, stderr } = await ran(perfAnalyzer as string, [
       ...["-m", "vehicles", "-u", url, "--shape", "payload:1", "--string-data", "hello"],

@@ -1,9 +1,8 @@
 /** OpenAI's completions of a replayed language model: its form, its refusals, and OpenAI's own Python client. */
 import { spawnSync } from "node:child_process";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { NO_INPUTS } from "../deployment.test-support.ts";
+import { deployed } from "../deployed.test-support.ts";
 import { peer } from "../protocol/peers.test-support.ts";
 
 const document: ScenarioDocument = scenarioSchema.parse({
@@ -20,15 +19,10 @@ const document: ScenarioDocument = scenarioSchema.parse({
   workload: { arrivals: "poisson", ratePerS: 4, requests: 12 },
 });
 
-let deployment: Deployment;
-beforeAll(async () => {
-  const options = { document, inputs: NO_INPUTS, seed: "t", backend: "replay" as const };
-  deployment = await startDeployment(options);
-});
-afterAll(() => deployment.stop());
+const own = deployed({ document, backend: "replay" });
 
 async function ask(body: object): Promise<{ readonly status: number; readonly text: string }> {
-  const answer = await fetch(`${deployment.gateway.http}/v1/completions`, {
+  const answer = await fetch(`${own.http}/v1/completions`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
@@ -37,7 +31,7 @@ async function ask(body: object): Promise<{ readonly status: number; readonly te
 }
 
 test("only pipelines whose one language model writes last are there", async () => {
-  const models = await (await fetch(`${deployment.gateway.http}/v1/models`)).json();
+  const models = await (await fetch(`${own.http}/v1/models`)).json();
   expect(models).toMatchObject({ object: "list", data: [{ id: "answer" }] });
   const { text } = await ask({ model: "look", prompt: "x" });
   expect(JSON.parse(text).error).toEqual({
@@ -96,7 +90,7 @@ print(client.models.list().data[0].id, whole.usage.completion_tokens, len(parts)
 const python = peer("python3", ["-c", "import openai"], "the Python package openai");
 
 test.skipIf(python === null)("OpenAI's Python client completes, streams and lists", () => {
-  const options = ["-c", PROGRAM, deployment.gateway.http];
+  const options = ["-c", PROGRAM, own.http];
   const { stdout, stderr } = spawnSync(python as string, options);
   expect(`${stdout}${stderr}`.trim()).toBe("answer 6 7 length");
 });

@@ -1,23 +1,16 @@
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import { describe, expect, it } from "vitest";
+import { deployed } from "../deployed.test-support.ts";
+import { twoTasks } from "../deployment.test-support.ts";
 
 describe("inference over HTTP", () => {
-  let deployment: Deployment;
-  let url: string;
-
-  beforeAll(async () => {
-    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "test" };
-    deployment = await startDeployment({ ...options, backend: "replay" });
-    url = `${deployment.gateway.http}/v2/models/vehicles/infer`;
-  });
-  afterAll(() => deployment.stop());
+  const own = deployed({ document: twoTasks(), backend: "replay" });
+  const url = () => `${own.http}/v2/models/vehicles/infer`;
 
   const post = (
     body: string | Uint8Array<ArrayBuffer>,
     headers: Record<string, string> = {},
-  ): Promise<Response> => fetch(url, { method: "POST", body, headers });
+  ): Promise<Response> => fetch(url(), { method: "POST", body, headers });
 
   it("takes tensors behind the JSON, and sends them there when asked", async () => {
     const raw = Buffer.from([1, 0, 0, 0, 7, 0, 0, 0, 0]);
@@ -121,7 +114,7 @@ describe("inference over HTTP", () => {
   });
 
   it("takes no form", async () => {
-    const answer = await fetch(url, { method: "POST", body: new FormData() });
+    const answer = await fetch(url(), { method: "POST", body: new FormData() });
     const error = "multipart forms are not taken";
     expect([answer.status, await answer.json()]).toMatchObject([400, { error }]);
   });

@@ -1,38 +1,26 @@
 /** One table of limits, over REST and gRPC; and whole numbers of 64 bits, exact both ways. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { writeOnnx } from "../../models/onnx-writer.ts";
 import { chain } from "../backends.test-support.ts";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { InferenceClient } from "../protocol/client.ts";
+import { deployed } from "../deployed.test-support.ts";
 import { LIMITS } from "../security/limits.ts";
 
 const folder = temporaryFolder("limits");
-let deployment: Deployment;
-let client: InferenceClient;
-
-beforeAll(async () => {
-  const onnx = writeOnnx({
-    name: "sum",
-    nodes: [{ op: "Add", inputs: ["x", "one"], output: "y" }],
-    constants: [{ name: "one", shape: [1], data: BigInt64Array.of(1n) }],
-    inputs: [{ name: "x", shape: ["rows"], datatype: "INT64" }],
-    outputs: [{ name: "y", shape: ["rows"], datatype: "INT64" }],
-  });
-  writeFileSync(join(folder, "sum.onnx"), onnx);
-  deployment = await startDeployment({
-    document: chain({ sum: { onnx: "sum.onnx" } }),
-    inputs: { profiles: {}, folder },
-    seed: "limits",
-    backend: "onnx",
-  });
-  client = new InferenceClient(deployment.gateway.grpc);
+const onnx = writeOnnx({
+  name: "sum",
+  nodes: [{ op: "Add", inputs: ["x", "one"], output: "y" }],
+  constants: [{ name: "one", shape: [1], data: BigInt64Array.of(1n) }],
+  inputs: [{ name: "x", shape: ["rows"], datatype: "INT64" }],
+  outputs: [{ name: "y", shape: ["rows"], datatype: "INT64" }],
 });
-afterAll(async () => {
-  client?.close();
-  await deployment?.stop();
+writeFileSync(join(folder, "sum.onnx"), onnx);
+const own = deployed({
+  document: chain({ sum: { onnx: "sum.onnx" } }),
+  inputs: { profiles: {}, folder },
+  backend: "onnx",
 });
 
 interface Asked {
@@ -47,7 +35,7 @@ interface Asked {
 async function overRest(asked: Asked): Promise<string> {
   const { id = "", parameters = {}, outputs = [], inputs = 1, name = "x", rank = 1 } = asked;
   const tensor = { name, datatype: "INT64", shape: Array(rank).fill(1), data: [1] };
-  const response = await fetch(`${deployment.gateway.http}/v2/models/p/infer`, {
+  const response = await fetch(`${own.http}/v2/models/p/infer`, {
     method: "POST",
     body: JSON.stringify({
       id,
@@ -75,7 +63,7 @@ async function overGrpc(asked: Asked): Promise<string> {
     rawInputContents: Array(inputs).fill(raw),
     outputs: outputs.map((output) => ({ name: output })),
   };
-  return client.inferAsync(request).then(
+  return own.client.inferAsync(request).then(
     () => "ok",
     ({ code }: { code: string }) => code,
   );
@@ -116,7 +104,7 @@ it("an answer that is too large for JSON is refused, and comes behind it", async
     const json = JSON.stringify({ inputs, parameters });
     const headers = { "inference-header-content-length": String(json.length) };
     const body = new Blob([json, new Uint8Array(bytes)]);
-    const url = `${deployment.gateway.http}/v2/models/p/infer`;
+    const url = `${own.http}/v2/models/p/infer`;
     return fetch(url, { method: "POST", headers, body });
   };
   const refused = await infer({});
@@ -132,7 +120,7 @@ it("an answer that is too large for JSON is refused, and comes behind it", async
 describe("whole numbers of 64 bits in JSON", () => {
   const infer = async (data: string): Promise<[number, string]> => {
     const tensor = `{"name":"x","datatype":"INT64","shape":[${data.split(",").length}],"data":[${data}]}`;
-    const response = await fetch(`${deployment.gateway.http}/v2/models/p/infer`, {
+    const response = await fetch(`${own.http}/v2/models/p/infer`, {
       method: "POST",
       body: `{"inputs":[${tensor}],"outputs":[{"name":"y"}]}`,
     });

@@ -1,9 +1,10 @@
 /** Clients of a language model that read their stream slowly, or leave in the middle of it: others go on, memory is free. */
 import { connect, type Socket } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { eventually, NO_INPUTS } from "../deployment.test-support.ts";
+import { deployed } from "../deployed.test-support.ts";
+import { eventually } from "../deployment.test-support.ts";
+import { postJson } from "../security/client-access.ts";
 
 /** More events than any socket's buffers hold: each has some 150 bytes. */
 const MANY = 60_000;
@@ -27,21 +28,16 @@ const document: ScenarioDocument = scenarioSchema.parse({
   workload: { arrivals: "poisson", ratePerS: 4, requests: 12 },
 });
 
-let deployment: Deployment;
+const own = deployed({ document, backend: "replay" });
 const opened: Socket[] = [];
-beforeAll(async () => {
-  const options = { document, inputs: NO_INPUTS, seed: "t", backend: "replay" as const };
-  deployment = await startDeployment(options);
-});
-afterAll(async () => {
+afterAll(() => {
   for (const socket of opened) socket.destroy();
-  await deployment?.stop();
 });
 
 /** Asks for a stream, and reads no more than its beginning. */
 async function unread(): Promise<Socket> {
   const body = JSON.stringify({ model: "long", prompt: "x", stream: true });
-  const { hostname, port } = new URL(deployment.gateway.http);
+  const { hostname, port } = new URL(own.http);
   const socket = connect(Number(port), hostname);
   opened.push(socket);
   const head = [
@@ -57,17 +53,14 @@ async function unread(): Promise<Socket> {
 }
 
 async function short(): Promise<number> {
-  const asked = await fetch(`${deployment.gateway.http}/v1/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model: "short", prompt: "x" }),
-  });
-  const { usage } = (await asked.json()) as { usage: { completion_tokens: number } };
+  const body = { model: "short", prompt: "x" };
+  const { value } = await postJson(`${own.http}/v1/completions`, body);
+  const { usage } = value as unknown as { usage: { completion_tokens: number } };
   return usage.completion_tokens;
 }
 
 const isIdle = async (): Promise<boolean> => {
-  const run = await fetch(`${deployment.gateway.http}/run`);
+  const run = await fetch(`${own.http}/run`);
   return ((await run.json()) as { idle: boolean }).idle;
 };
 

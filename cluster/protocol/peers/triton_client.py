@@ -39,24 +39,37 @@ def lengths(result):
 client = grpc_client.InferenceServerClient(GRPC)
 
 
-@check("grpc health")
-def _():
-    return [client.is_server_live(), client.is_server_ready(), client.is_model_ready(MODEL)]
+def describe(protocol, client, **answers):
+    """What a server and its model say of themselves."""
+    check(f"{protocol} health")(
+        lambda: [client.is_server_live(), client.is_server_ready(), client.is_model_ready(MODEL)]
+    )
+    check(f"{protocol} metadata")(
+        lambda: [client.get_server_metadata(**answers), client.get_model_metadata(MODEL, "1", **answers)]
+    )
+    check(f"{protocol} config")(lambda: client.get_model_config(MODEL, **answers))
+    check(f"{protocol} index")(lambda: client.get_model_repository_index(**answers))
 
 
-@check("grpc metadata")
-def _():
-    return [client.get_server_metadata(as_json=True), client.get_model_metadata(MODEL, as_json=True)]
+def load_again(protocol, client, module, **answers):
+    """A model leaves and comes back, and counts what it has answered."""
+
+    @check(f"{protocol} unload and load")
+    def _():
+        client.unload_model(MODEL)
+        ready = client.is_model_ready(MODEL)
+        status = status_of(lambda: client.infer(MODEL, tensors(module, [b"a"])))
+        client.load_model(MODEL)
+        after = client.infer(MODEL, tensors(module, [b"a"]))
+        return [ready, status, client.is_model_ready(MODEL), lengths(after)]
+
+    @check(f"{protocol} statistics")
+    def _():
+        [model] = client.get_inference_statistics(MODEL, **answers)["model_stats"]
+        return model
 
 
-@check("grpc config")
-def _():
-    return client.get_model_config(MODEL, as_json=True)
-
-
-@check("grpc index")
-def _():
-    return client.get_model_repository_index(as_json=True)
+describe("grpc", client, as_json=True)
 
 
 @check("grpc infer")
@@ -137,42 +150,14 @@ def _():
     }
 
 
-@check("grpc unload and load")
-def _():
-    client.unload_model(MODEL)
-    ready = client.is_model_ready(MODEL)
-    status = status_of(lambda: client.infer(MODEL, tensors(grpc_client, [b"a"])))
-    client.load_model(MODEL)
-    after = client.infer(MODEL, tensors(grpc_client, [b"a"]))
-    return [ready, status, client.is_model_ready(MODEL), lengths(after)]
-
-
-@check("grpc statistics")
-def _():
-    [model] = client.get_inference_statistics(MODEL, as_json=True)["model_stats"]
-    return model
-
+load_again("grpc", client, grpc_client, as_json=True)
 
 if HTTP != "-":
     import tritonclient.http as http_client
 
     http = http_client.InferenceServerClient(HTTP)
 
-    @check("http health")
-    def _():
-        return [http.is_server_live(), http.is_server_ready(), http.is_model_ready(MODEL)]
-
-    @check("http metadata")
-    def _():
-        return [http.get_server_metadata(), http.get_model_metadata(MODEL, "1")]
-
-    @check("http config")
-    def _():
-        return http.get_model_config(MODEL)
-
-    @check("http index")
-    def _():
-        return http.get_model_repository_index()
+    describe("http", http)
 
     def infer(elements, binary_in, binary_out, **options):
         outputs = [http_client.InferRequestedOutput(OUTPUT, binary_data=binary_out)]
@@ -201,16 +186,4 @@ if HTTP != "-":
             "malformed tensor": status_of(lambda: http.infer(MODEL, short)),
         }
 
-    @check("http unload and load")
-    def _():
-        http.unload_model(MODEL)
-        ready = http.is_model_ready(MODEL)
-        status = status_of(lambda: http.infer(MODEL, tensors(http_client, [b"a"])))
-        http.load_model(MODEL)
-        after = http.infer(MODEL, tensors(http_client, [b"a"]))
-        return [ready, status, http.is_model_ready(MODEL), lengths(after)]
-
-    @check("http statistics")
-    def _():
-        [model] = http.get_inference_statistics(MODEL)["model_stats"]
-        return model
+    load_again("http", http, http_client)
