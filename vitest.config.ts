@@ -48,8 +48,5 @@ export default defineConfig({
     // A process for each of 200 short files costs as much as half of the tests.
     isolate: long,
     sequence: { sequencer: LongestFirst },
-    // Long tests meet real daemons, networks and the stalls of a virtual machine. CI names those that passed only
-    // when tried again (`.ci/count-tests.mjs`): each is a fault to be found.
-    retry: long ? 1 : 0,
   },
 });
