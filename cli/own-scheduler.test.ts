@@ -241,23 +241,6 @@ test("nothing real starts where nobody could take over from it", async () => {
   expect([code, stderr]).toEqual([2, expect.stringContaining("as gold is pipeline-held")]);
 });
 
-test("a controller of a task that there is not stops before anything is written", async () => {
-  const text = policy.replace("tasks.map((_, task) => task)", "[7]");
-  expect(await refused("simulate", ...withFile("lost.mjs", text))).toContain(
-    "pools is no list of pools, 0 to 0",
-  );
-});
-
-test("a rule that answers with an unknown replica stops before anything is written", async () => {
-  const routing = "{ kind: 'immediate', needs: 'nothing', route: () => 77 }";
-  const text = `export default ({ definePolicy }) => ({
-    routing: definePolicy({ name: "astray", create: () => (${routing}) }),
-  });`;
-  expect(await refused("simulate", ...withFile("astray.mjs", text))).toContain(
-    "77 is no replica of the pool that is up",
-  );
-});
-
 test("nonsense that comes late stops a thread with the same words", async () => {
   const late = policy.replace(
     "const next",

@@ -7,7 +7,7 @@
 import { arrivalSource, givenWarmupS, requestsOf } from "../../engine/arrivals/arrival-source.ts";
 import { Fault } from "../../engine/basics/fault.ts";
 import { OUTCOMES } from "../../engine/dispatch/driver.ts";
-import type { GanttBar, MetricName } from "../../engine/metrics/figures.ts";
+import { ANSWER_METRICS, type GanttBar, type MetricName } from "../../engine/metrics/figures.ts";
 import { RunRecorder } from "../../engine/metrics/recorder.ts";
 import { type RunSummary, summarize } from "../../engine/metrics/summary.ts";
 import { RequestDraws } from "../../engine/requests/draws.ts";
@@ -60,18 +60,7 @@ const GATEWAY_METRICS: readonly MetricName[] = [
   "queueWaitMeanMs",
   "utilizationRatio",
   "batchSizeMean",
-  "accuracyMean",
-  "imputedRatio",
-  "confidenceMean",
-  "unsureRatio",
-  "ttftMeanMs",
-  "ttftP99Ms",
-  "tpotMeanMs",
-  "tpotP99Ms",
-  "tokensPerS",
-  "kvUseRatio",
-  "preemptionsPerRequest",
-  "iterationTimeRatio",
+  ...ANSWER_METRICS,
 ];
 const IDLE_TIMEOUT_MS = 30_000;
 const IDLE_POLL_MS = 20;

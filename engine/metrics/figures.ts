@@ -1,6 +1,22 @@
 /** The figures of runs, by name, and the forms that they come in. */
 import type { Estimate } from "../statistics/estimate.ts";
 
+/** Figures of answers, and of the tokens that language models write. */
+export const ANSWER_METRICS = [
+  "accuracyMean",
+  "imputedRatio",
+  "confidenceMean",
+  "unsureRatio",
+  "ttftMeanMs",
+  "ttftP99Ms",
+  "tpotMeanMs",
+  "tpotP99Ms",
+  "tokensPerS",
+  "kvUseRatio",
+  "preemptionsPerRequest",
+  "iterationTimeRatio",
+] as const;
+
 export const METRICS = [
   "latencyMeanMs",
   "latencyP50Ms",
@@ -29,18 +45,7 @@ export const METRICS = [
   "costPerHour",
   "costPer1000Requests",
   "energyJoulesPerRequest",
-  "accuracyMean",
-  "imputedRatio",
-  "confidenceMean",
-  "unsureRatio",
-  "ttftMeanMs",
-  "ttftP99Ms",
-  "tpotMeanMs",
-  "tpotP99Ms",
-  "tokensPerS",
-  "kvUseRatio",
-  "preemptionsPerRequest",
-  "iterationTimeRatio",
+  ...ANSWER_METRICS,
 ] as const;
 
 export type MetricName = (typeof METRICS)[number];
