@@ -2,7 +2,8 @@
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { Decision, EngineCase } from "../../results/which-scheduler.ts";
 import { ALIKE, ENGINE_LOADS, TOKEN_GOALS } from "./engines.ts";
-import { type CaseResult, IN_TIME, memberOf } from "./field.ts";
+import { type CaseResult, memberOf } from "./field.ts";
+import { IN_TIME } from "./knees.ts";
 import { percent, pointsText, table } from "./markdown.ts";
 
 const PROMPTS = { different: "prompts differ", alike: "prompts begin alike" } as const;

@@ -9,7 +9,7 @@ import type { EngineCase } from "../../results/which-scheduler.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import type { Arm } from "./arms.ts";
 import type { Sections } from "./claim.ts";
-import type { Runs } from "./field.ts";
+import type { Runs } from "./knees.ts";
 
 /** Every combination; the last factor changes fastest. */
 export const ENGINE_CASES: readonly EngineCase[] = (["different", "alike"] as const).flatMap(

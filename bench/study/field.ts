@@ -1,6 +1,6 @@
 /**
- * The field: every arm in every case, at loads up to its knee: the largest share of the devices' capacity at which 90%
- * of all requests are in time, so that an arm's goodput at the knee is a share of the best that the devices do.
+ * The field: every arm in every case, at loads up to its knee, so that an arm's goodput there is a share of the best that
+ * the devices do.
  */
 
 import { Fault } from "../../engine/basics/fault.ts";
@@ -8,8 +8,7 @@ import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { estimate, meanOf, studentT975, sumOf } from "../../engine/statistics/estimate.ts";
 import type { System } from "../../engine/system/system.ts";
 import { compareGroup, halfWidth95, pairedDifference } from "../../results/compare.ts";
-import type { ConfigurationResult } from "../../results/documents.ts";
-import type { AnyCase, Case, Decision, Level } from "../../results/which-scheduler.ts";
+import type { AnyCase, Case } from "../../results/which-scheduler.ts";
 import { compileSystem } from "../../scenario/compile/compile.ts";
 import { profileSchema } from "../../scenario/schema/profile.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
@@ -17,11 +16,9 @@ import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
 import { type Arm, ablationArms, fixedArms, settingsOf, TUNED, tunedArm } from "./arms.ts";
 import { CASE_FILES, CASES, caseDocument, caseName, loadPoint, WINDOWS } from "./cases.ts";
-import type { Sections } from "./claim.ts";
+import { kneesOf, type Played, type Runs } from "./knees.ts";
 import { placedArms } from "./placed-groups.ts";
 
-/** All requests count: dropped and refused ones are not in time. */
-export const IN_TIME = 0.9;
 /** Differences up to this share of the best are ties. */
 export const MARGIN = 0.03;
 
@@ -43,14 +40,6 @@ export const FULL: Effort = { plays: 2, windows: WINDOWS - 1, loads: 5 };
 /** The search of settings: the last window of the trace, another seed, every second load. */
 const SEARCH = { seed: 2, windows: [WINDOWS - 1], every: 2 };
 
-/** Points of a sweep with the arms that they belong to. */
-export interface Runs<Of> {
-  readonly of: readonly Of[];
-  readonly loads: readonly number[];
-  readonly windows: readonly number[];
-  readonly document: Sections;
-}
-
 interface Candidate {
   readonly name: string;
   readonly arm: Arm;
@@ -66,10 +55,7 @@ export function searchRuns(one: Case, effort: Effort): Runs<Candidate> {
 }
 
 /** The setting of each system with the most goodput at its knee; of equal ones the first. */
-export function bestSettings(
-  runs: Runs<Candidate>,
-  configurations: readonly ConfigurationResult[],
-): readonly Arm[] {
+export function bestSettings(runs: Runs<Candidate>, configurations: Played): readonly Arm[] {
   const found = new Map<string, { readonly arm: Arm; readonly mean: number }>();
   for (const [i, { name, arm }] of runs.of.entries()) {
     const { mean } = estimate(kneesOf(runs, configurations, i).map(({ goodput }) => goodput));
@@ -141,52 +127,13 @@ export function refusalOf(one: Case, scheduler: SchedulerDocument): string | nul
   }
 }
 
-interface Knee {
-  /** Requests in time per s at the knee, as a share of the capacity; 0 where no load has enough in time. */
-  readonly goodput: number;
-  /** Dollars per hour of devices, by that share. */
-  readonly cost: number | null;
-}
-
-/** The knee of the i-th arm in each window. */
-function kneesOf(
-  { loads, windows }: Pick<Runs<unknown>, "loads" | "windows">,
-  configurations: readonly ConfigurationResult[],
-  i: number,
-): readonly Knee[] {
-  return windows.map((_, w) => {
-    const at = (load: number): ConfigurationResult =>
-      configurations[(i * loads.length + load) * windows.length + w];
-    const inTime = loads.map((_, load) => at(load).metrics.sloAttainmentRatio?.mean ?? 0);
-    return kneeOf(
-      loads,
-      inTime,
-      loads.map((_, load) => at(load).metrics.costPerHour?.mean ?? 0),
-    );
-  });
-}
-
-/** Between the last load with enough in time and the first without, on a straight line. */
-export function kneeOf(
-  loads: readonly number[],
-  inTime: readonly number[],
-  costs: readonly number[],
-): Knee {
-  const first = inTime.findIndex((share) => share < IN_TIME);
-  if (first === 0) return { goodput: 0, cost: null };
-  const last = (first < 0 ? loads.length : first) - 1;
-  const kept = loads[last] * inTime[last];
-  if (first < 0) return { goodput: kept, cost: costs[last] / kept };
-  const part = (inTime[last] - IN_TIME) / (inTime[last] - inTime[first]);
-  const knee = loads[last] + part * (loads[first] - loads[last]);
-  const goodput = Math.max(kept, knee * IN_TIME);
-  return { goodput, cost: (costs[last] + part * (costs[first] - costs[last])) / goodput };
-}
-
-export interface Member {
-  readonly arm: Arm;
+export interface Sampled {
   /** Goodput at the knee by window, as a share of the capacity. */
   readonly samples: readonly number[];
+}
+
+export interface Member extends Sampled {
+  readonly arm: Arm;
   readonly goodput: Estimate;
   /** Cost at the knee by window; null where a window has no knee. */
   readonly costs: readonly number[] | null;
@@ -201,10 +148,7 @@ export interface CaseResult<Of extends AnyCase = Case> {
 }
 
 /** The arms of runs, without a judgement. */
-export function measured(
-  runs: Runs<Arm>,
-  configurations: readonly ConfigurationResult[],
-): readonly Member[] {
+export function measured(runs: Runs<Arm>, configurations: Played): readonly Member[] {
   return runs.of.map((arm, i): Member => {
     const knees = kneesOf(runs, configurations, i);
     const samples = knees.map(({ goodput }) => goodput);
@@ -219,13 +163,17 @@ export function measured(
   });
 }
 
-/** Finds the best arms of a case by multiple comparisons with the best. */
+/** The arms of a case, the best of them found. */
 export function judgeCase<Of extends AnyCase>(
   of: Of,
   runs: Runs<Arm>,
-  configurations: readonly ConfigurationResult[],
+  configurations: Played,
 ): CaseResult<Of> {
-  const members = measured(runs, configurations);
+  return { of, members: judged(measured(runs, configurations)) };
+}
+
+/** The best are found by multiple comparisons with the best. */
+export function judged(members: readonly Member[]): readonly Member[] {
   const scored = members.map(({ samples, goodput }, i) => {
     const metrics = { goodputPerS: goodput };
     return { id: `${i}`, parameters: {}, metrics, samples: { goodputPerS: samples } };
@@ -233,7 +181,7 @@ export function judgeCase<Of extends AnyCase>(
   const comparison = compareGroup(scored, ["scheduler"], "goodputPerS", MARGIN);
   const isBest = (i: number): boolean =>
     comparison?.members[i].verdict !== "worse" && members[i].goodput.mean > 0;
-  return { of, members: members.map((member, i) => ({ ...member, isBest: isBest(i) })) };
+  return members.map((member, i) => ({ ...member, isBest: isBest(i) }));
 }
 
 /** The first of these names that a case has. */
@@ -244,72 +192,11 @@ export const memberOf = (
   names.flatMap((name) => members.find(({ arm }) => arm.name === name) ?? [])[0];
 
 /** The paired difference of goodputs, in points of the capacity, with its 95% interval. */
-export function pointsOver(a: Member, b: Member): Estimate {
+export function pointsOver(a: Sampled, b: Sampled): Estimate {
   const difference = pairedDifference(a.samples, b.samples);
   if (difference === null) throw new Error("a field needs two windows or more");
   return { mean: 100 * difference.mean, halfWidth95: 100 * halfWidth95(difference) };
 }
-
-/**
- * The rows of the decision table: in each case the simplest of the best arms whose mean is within the margin of the
- * highest. (A wide interval alone makes none the one to use.)
- */
-export function decisions<Of extends AnyCase>(
-  results: readonly CaseResult<Of>[],
-): readonly Decision<Of>[] {
-  return results.map((result): Decision<Of> => {
-    const best = result.members.filter(({ isBest, arm }) => isBest && arm.kind !== "ablation");
-    if (best.length === 0) return { case: result.of, use: null };
-    const least = (1 - MARGIN) * Math.max(...best.map(({ goodput }) => goodput.mean));
-    const use = best.find(({ goodput }) => goodput.mean >= least) as Member;
-    const { name, scheduler, policy } = use.arm;
-    return {
-      case: result.of,
-      use: {
-        name,
-        scheduler,
-        ...(policy !== undefined && { policy }),
-        goodput: inPercent(use.goodput),
-        overFifo: rounded(pointsOver(use, result.members[0])),
-        beside: best.flatMap((one) => (one === use ? [] : [one.arm.name])),
-        loses: lossNearBy(results, result.of, name),
-      },
-    };
-  });
-}
-
-/** The neighbouring case, one factor apart, in which the arm is furthest behind the best; null where it is among them. */
-function lossNearBy<Of extends AnyCase>(
-  results: readonly CaseResult<Of>[],
-  of: Of,
-  name: string,
-): NonNullable<Decision["use"]>["loses"] {
-  const losses = results.flatMap((result) => {
-    const factors = Object.keys(of) as (keyof Of)[];
-    const [factor, more] = factors.filter((key) => result.of[key] !== of[key]);
-    const own = memberOf(result, name);
-    if (factor === undefined || more !== undefined || own === undefined || own.isBest) return [];
-    const candidates = result.members.filter(({ arm }) => arm.kind !== "ablation");
-    const best = candidates.reduce((a, b) => (b.goodput.mean > a.goodput.mean ? b : a));
-    if (best.goodput.mean === 0) return [];
-    return [
-      {
-        where: result.of[factor] as Level,
-        to: best.arm.name,
-        points: rounded(pointsOver(own, best)),
-      },
-    ];
-  });
-  return losses.sort((a, b) => a.points.mean - b.points.mean)[0] ?? null;
-}
-
-export const inPercent = ({ mean, halfWidth95 }: Estimate): Estimate =>
-  rounded({ mean: 100 * mean, halfWidth95: 100 * halfWidth95 });
-
-export const rounded = ({ mean, halfWidth95 }: Estimate): Estimate => ({
-  mean: Number(mean.toFixed(1)),
-  halfWidth95: Number(halfWidth95.toFixed(1)),
-});
 
 /** An arm over all cases that it runs in. */
 export interface Standing {

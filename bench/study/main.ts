@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import yargs from "yargs";
 import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
 import { inLanes } from "../../sweep/lanes.ts";
+import { decisions } from "./advice.ts";
 import { CASE_FILES, CASES, caseName, type OwnCase } from "./cases.ts";
 import { CLAIMS, claimDocument, figuresOf } from "./claim.ts";
 import { engineSection, engineTable } from "./engine-page.ts";
@@ -26,7 +27,6 @@ import {
   ablationRuns,
   bestSettings,
   type CaseResult,
-  decisions,
   type Effort,
   FULL,
   fieldRuns,
@@ -34,6 +34,7 @@ import {
   measured,
   searchRuns,
 } from "./field.ts";
+import { type Played, playToKnees, type Runs } from "./knees.ts";
 import { OWN_CASES, ownRuns, ownSection, withTrials } from "./own-models.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
 import { playScenario } from "./play.ts";
@@ -86,6 +87,7 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
 const effort: Effort = quick ? { plays: 1, windows: 2, loads: 3 } : FULL;
 const cases = quick ? CASES.filter((_, i) => i % 20 === 0) : CASES;
 const CLAIM_REPLICATIONS = 8;
+const count = { played: 0, all: 0 };
 
 const started = performance.now();
 const say = (text: string): void => {
@@ -118,6 +120,13 @@ else {
   process.stdout.write(`${[...parts, ...claims.flatMap(claimSection)].slice(1).join("\n")}\n`);
 }
 
+async function played(folder: string, runs: Runs<unknown>): Promise<Played> {
+  const found = await playToKnees(folder, runs, playScenario);
+  count.all += found.length;
+  count.played += found.filter((one) => one !== undefined).length;
+  return found;
+}
+
 /** Language models, in every case. */
 async function compareEngines(): Promise<readonly CaseResult<EngineCase>[]> {
   const folder = join(out, "engines");
@@ -127,7 +136,7 @@ async function compareEngines(): Promise<readonly CaseResult<EngineCase>[]> {
     const name = engineCaseName(one);
     const [full] = await playScenario(join(folder, `full-${name}`), saturation(one));
     const runs = engineRuns(one, capacityPerS(full));
-    const found = await playScenario(join(folder, name), runs.document);
+    const found = await played(join(folder, name), runs);
     say(`case ${name}`);
     return judgeCase(one, runs, found);
   });
@@ -140,7 +149,7 @@ async function compareOwn(
   writeCaseFiles();
   return inLanes(quick ? OWN_CASES.slice(0, 1) : OWN_CASES, threads, async (one) => {
     const runs = ownRuns(one, effort, rows);
-    const found = await playScenario(join(out, "field", caseName(one)), runs.document);
+    const found = await played(join(out, "field", caseName(one)), runs);
     say(`case ${caseName(one)}`);
     return judgeCase(one, runs, found);
   });
@@ -170,25 +179,27 @@ function writeCaseFiles(): void {
 async function compareAll(): Promise<void> {
   const field = join(out, "field");
   writeCaseFiles();
-  const results = await inLanes(cases, threads, async (one): Promise<CaseResult> => {
+  const found = await inLanes(cases, threads, async (one) => {
     const search = searchRuns(one, effort);
-    const tried = await playScenario(join(field, `search-${caseName(one)}`), search.document);
+    const tried = await played(join(field, `search-${caseName(one)}`), search);
     const runs = fieldRuns(one, effort, bestSettings(search, tried));
-    const found = await playScenario(join(field, caseName(one)), runs.document);
-    const judged = judgeCase(one, runs, found);
+    const kept = await played(join(field, caseName(one)), runs);
     const without = ablationRuns(one, effort);
-    const lost = await playScenario(join(field, `without-${caseName(one)}`), without.document);
+    const lost = await played(join(field, `without-${caseName(one)}`), without);
     say(`case ${caseName(one)}`);
-    return { of: one, members: [...judged.members, ...measured(without, lost)] };
+    return { judged: judgeCase(one, runs, kept), ablated: measured(without, lost) };
   });
 
   const processors = cpus();
   const machine = `${processors.length} × ${processors[0]?.model.trim() ?? "?"}, load ${loadavg()
     .map((load) => load.toFixed(1))
     .join(", ")} at the end`;
-  const found = decisions(results);
-  const own = await compareOwn(found);
-  const rows = withTrials(found, own);
+  const advice = decisions(found.map(({ judged }) => judged));
+  const results = found.map(({ judged: { of, members }, ablated }): CaseResult => {
+    return { of, members: [...members, ...ablated] };
+  });
+  const own = await compareOwn(advice);
+  const rows = withTrials(advice, own);
   const engines = await compareEngines();
   const text = studyPage({ claims, results, rows, own, engines, effort, machine });
   const file = page ?? join(out, "scheduler-study.md");
@@ -197,5 +208,5 @@ async function compareAll(): Promise<void> {
     table ?? join(out, "which-scheduler.json"),
     `${JSON.stringify([...rows, ...decisions(engines)], null, 2)}\n`,
   );
-  say(`${file} is written`);
+  say(`${file} is written; ${count.played} of ${count.all} runs had a say in a knee`);
 }

@@ -4,19 +4,12 @@
  */
 import type { Case, Decision } from "../../results/which-scheduler.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
+import { highest, inPercent, rounded, unseen } from "./advice.ts";
 import { type Arm, fixedArms, TUNED } from "./arms.ts";
 import { CASES, type OwnCase } from "./cases.ts";
 import type { Sections } from "./claim.ts";
-import {
-  type CaseResult,
-  type Effort,
-  inPercent,
-  type Member,
-  pointsOver,
-  type Runs,
-  rounded,
-  runsOfArms,
-} from "./field.ts";
+import { type CaseResult, type Effort, type Member, pointsOver, runsOfArms } from "./field.ts";
+import type { Runs } from "./knees.ts";
 import { caseWords, pointsText, table } from "./markdown.ts";
 
 export const OWN_CASES: readonly OwnCase[] = CASES.filter(
@@ -61,13 +54,15 @@ export function ownRuns(one: OwnCase, effort: Effort, rows: Rows): Runs<Arm> {
   ]);
 }
 
-/** The advice in each case that any serves, beside the arm with the highest mean. */
+/** The advice in each case that any serves, beside the arm with the highest mean, and how far that is ahead. */
 const trials = (results: readonly CaseResult<OwnCase>[], rows: Rows) =>
   results.flatMap((result) => {
     const advice = adviceFor(result.of, rows);
     const advised = result.members.find(({ arm }) => advice !== null && isSame(arm, advice));
-    const best = result.members.reduce((a, b) => (b.goodput.mean > a.goodput.mean ? b : a));
-    return advised === undefined || best.goodput.mean === 0 ? [] : [{ result, advised, best }];
+    const best = highest(result.members);
+    if (advised === undefined || best === undefined || best.goodput.mean === 0) return [];
+    const behind = pointsOver(unseen(result.members, highest), advised);
+    return [{ result, advised, best, behind }];
   });
 
 /** The rows with how their advice does here, where it was tried. */
@@ -76,13 +71,13 @@ export function withTrials(rows: Rows, results: readonly CaseResult<OwnCase>[]):
   return rows.map((row): Decision<Case> => {
     const trial = tried.find(({ result: { of } }) => isOf(of, row));
     if (row.use === null || trial === undefined) return row;
-    const { advised, best } = trial;
+    const { advised, best, behind } = trial;
     const elsewhere = {
       models: MODELS,
       holds: advised.isBest,
       goodput: inPercent(advised.goodput),
       best: best.arm.name,
-      behind: rounded(pointsOver(best, advised)),
+      behind: rounded(behind),
     };
     return { ...row, use: { ...row.use, elsewhere } };
   });
@@ -105,18 +100,18 @@ export function ownSection(results: readonly CaseResult<OwnCase>[], rows: Rows):
           "",
           "It did not carry over where another does better, so compare both on your own scenario (`tandem schedulers --for` prints the command):",
           "",
-          ...lost.map(({ result: { of }, advised, best }) => {
-            const points = pointsText(pointsOver(best, advised));
+          ...lost.map(({ result: { of }, advised, best, behind }) => {
+            const points = pointsText(behind);
             return `- ${caseWords(of)}: \`${best.arm.name}\` has ${points} points more than \`${advised.arm.name}\`.`;
           }),
         ]),
     "",
     ...table([
       ["case", "advice", "in time", "over fifo", "best here", "in time there", "behind"],
-      ...lines.map(({ result: { of, members }, advised, best }) => [
+      ...lines.map(({ result: { of, members }, advised, best, behind }) => [
         ...[caseWords(of), `\`${advised.arm.name}\``, inTime(advised)],
         ...[pointsText(pointsOver(advised, members[0])), `\`${best.arm.name}\``, inTime(best)],
-        pointsText(pointsOver(best, advised)),
+        pointsText(behind),
       ]),
     ]),
   ];

@@ -3,6 +3,7 @@ import { grouped } from "../../engine/basics/iterables.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
+import { decisions } from "./advice.ts";
 import { ABLATED, SETTINGS, TUNED } from "./arms.ts";
 import { GOALS, type OwnCase } from "./cases.ts";
 import { type Claim, type Figure, judgementOf } from "./claim.ts";
@@ -10,9 +11,7 @@ import { engineSection, engineTable } from "./engine-page.ts";
 import {
   type CaseResult,
   costOver,
-  decisions,
   type Effort,
-  IN_TIME,
   LOADS,
   MARGIN,
   memberOf,
@@ -21,6 +20,7 @@ import {
   type Standing,
   standings,
 } from "./field.ts";
+import { IN_TIME } from "./knees.ts";
 import { caseWords, levelWord, percent, pointsText, table } from "./markdown.ts";
 import { ownSection } from "./own-models.ts";
 
@@ -145,7 +145,8 @@ const legend = (machine: string): string[] => [
   `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; **ties**: how many others are not. **In time**: goodput, the requests in`,
   `time per s at the knee, the largest load with ${percent(IN_TIME)} of all requests in time, in percent of what the devices do at best.`,
   "**Over fifo**: paired difference with its 95% interval, in points. **Loses when**: with one factor changed so, the other does",
-  "better by these points. A star: tuned, with the best of the settings that a search tried for the case. A dagger: the advice did not",
+  "better by these points. A scheduler is chosen by all windows of arrivals, which flatter it as they choose it. So both gains, and what is in",
+  "time, are those that each window gives to the choice of all other windows. A star: tuned, with the best of the settings that a search tried for the case. A dagger: the advice did not",
   "carry over to [models of ours](#the-advice-on-models-of-ours).",
   "",
   "Written by `npm run study:schedulers`; do not edit. All figures are simulated. The same code gives the same figures;",

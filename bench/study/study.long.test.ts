@@ -32,7 +32,7 @@ test("the quick study writes its page, and a second run keeps what is finished",
   }
   expect(page.match(/^\| (no )?gain, .*, (steady|bursty) +\|/gm)).toHaveLength(2);
   expect(page).not.toMatch(/undefined|NaN/);
-  const store = join(out, "field", caseName(CASES[20]), "configurations.jsonl");
+  const store = join(out, "field", `${caseName(CASES[20])}-load-1`, "configurations.jsonl");
   const before = statSync(store).ino;
   expect(withoutMachine(await study())).toBe(withoutMachine(page));
   // A store under another key is moved aside.

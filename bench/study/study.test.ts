@@ -17,6 +17,7 @@ import { parseScenario } from "../../scenario/parse.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { checkScheduler } from "../../schedulers/check-scheduler.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../../schedulers/registry.ts";
+import { decisions } from "./advice.ts";
 import { ABLATED, fixedArms, SETTINGS, settingsOf, TUNED } from "./arms.ts";
 import { CASE_FILES, CASES, caseDocument, caseName } from "./cases.ts";
 import {
@@ -43,10 +44,8 @@ import {
   bestSettings,
   type CaseResult,
   costOver,
-  decisions,
   fieldRuns,
   judgeCase,
-  kneeOf,
   type Member,
   refusalOf,
   refusals,
@@ -270,16 +269,6 @@ describe("the field", () => {
       expect(new Set(found).size, name).toBe(found.length);
       expect(settingsOf(name).map((one) => JSON.stringify(one))).toEqual(found);
     }
-  });
-
-  test("finds the knee on a straight line between two loads", () => {
-    const costs = [3, 3, 3];
-    const knee = (...inTime: number[]) => kneeOf([0.2, 0.4, 0.6], inTime, costs).goodput;
-    expect(knee(1, 1, 0.8)).toBeCloseTo(0.5 * 0.9, 12);
-    expect(knee(1, 0.5, 1), "no load beyond a bad one counts").toBeCloseTo(0.24 * 0.9, 12);
-    expect(knee(1, 1, 0.95)).toBeCloseTo(0.6 * 0.95, 12);
-    expect(knee(0.89, 1, 1)).toBe(0);
-    expect(kneeOf([0.2, 0.4, 0.6], [1, 1, 0.8], costs).cost).toBeCloseTo(3 / 0.45, 12);
   });
 
   /** In time at both loads, in both windows: an arm that keeps so much of a load. */
