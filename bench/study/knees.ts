@@ -4,6 +4,7 @@
  */
 import type { ConfigurationResult } from "../../results/documents.ts";
 import type { Sections } from "./claim.ts";
+import type { Play } from "./play.ts";
 
 /** All requests count: dropped and refused ones are not in time. */
 export const IN_TIME = 0.9;
@@ -29,8 +30,6 @@ interface Knee {
 
 const inTimeOf = (result: ConfigurationResult | undefined): number =>
   result?.metrics.sloAttainmentRatio?.mean ?? 0;
-
-type Play = (folder: string, document: Sections) => Promise<readonly ConfigurationResult[]>;
 
 /** Plays the runs load by load, each in a folder of its own, and leaves out those that decide no knee. */
 export async function playToKnees(

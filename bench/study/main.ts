@@ -37,7 +37,7 @@ import {
 import { type Played, playToKnees, type Runs } from "./knees.ts";
 import { OWN_CASES, ownRuns, ownSection, withTrials } from "./own-models.ts";
 import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
-import { playScenario } from "./play.ts";
+import { openPlayers } from "./play.ts";
 
 /** Of `--only`. */
 const LANGUAGE_MODELS = "language-models";
@@ -53,7 +53,7 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
       default: join("out", "study"),
       describe: "folder of results; a stopped study goes on there",
     },
-    threads: { type: "number", default: Math.min(8, cpus().length), describe: "commands at once" },
+    threads: { type: "number", default: Math.min(8, cpus().length), describe: "scenarios at once" },
     quick: {
       type: "boolean",
       default: false,
@@ -75,7 +75,7 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
       describe: "file of the decision table (JSON); default: which-scheduler.json there",
     },
   })
-  .example("$0", "20 to 25 minutes on two free cores")
+  .example("$0", "some 15 minutes on two free cores")
   .example("$0 --only drf mesos", "two claims")
   .example(
     "$0 --page docs/scheduler-study.md --table schedulers/which-scheduler.json",
@@ -88,6 +88,7 @@ const effort: Effort = quick ? { plays: 1, windows: 2, loads: 3 } : FULL;
 const cases = quick ? CASES.filter((_, i) => i % 20 === 0) : CASES;
 const CLAIM_REPLICATIONS = 8;
 const count = { played: 0, all: 0 };
+const players = openPlayers(threads);
 
 const started = performance.now();
 const say = (text: string): void => {
@@ -98,7 +99,7 @@ const say = (text: string): void => {
 const chosen = CLAIMS.filter(({ name }, i) => only?.includes(name) ?? (!quick || i === 0));
 const claims = await inLanes(chosen, threads, async (claim): Promise<ClaimFindings> => {
   const document = claimDocument(claim, quick ? 2 : CLAIM_REPLICATIONS);
-  const found = await playScenario(join(out, "claims", claim.name), document);
+  const found = await players.play(join(out, "claims", claim.name), document);
   say(`claim ${claim.name}`);
   return { claim, figures: figuresOf(claim, found) };
 });
@@ -120,8 +121,11 @@ else {
   process.stdout.write(`${[...parts, ...claims.flatMap(claimSection)].slice(1).join("\n")}\n`);
 }
 
+await players.close();
+
+/** Counts the runs, too. */
 async function played(folder: string, runs: Runs<unknown>): Promise<Played> {
-  const found = await playToKnees(folder, runs, playScenario);
+  const found = await playToKnees(folder, runs, players.play);
   count.all += found.length;
   count.played += found.filter((one) => one !== undefined).length;
   return found;
@@ -134,7 +138,7 @@ async function compareEngines(): Promise<readonly CaseResult<EngineCase>[]> {
   for (const [name, text] of Object.entries(ENGINE_FILES)) writeFileSync(join(folder, name), text);
   return inLanes(quick ? ENGINE_CASES.slice(0, 1) : ENGINE_CASES, threads, async (one) => {
     const name = engineCaseName(one);
-    const [full] = await playScenario(join(folder, `full-${name}`), saturation(one));
+    const [full] = await players.play(join(folder, `full-${name}`), saturation(one));
     const runs = engineRuns(one, capacityPerS(full));
     const found = await played(join(folder, name), runs);
     say(`case ${name}`);
