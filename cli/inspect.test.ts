@@ -5,7 +5,9 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { doctor as examine, nodeFinding } from "../library/doctor.ts";
 import type { WhichScheduler } from "../library/index.ts";
-import { decisionTable } from "../library/which-scheduler.ts";
+import { scenario } from "../library/scenario.ts";
+import { type TriedScheduler, trySchedulers } from "../library/try-schedulers.ts";
+import { answerOf, decisionTable } from "../library/which-scheduler.ts";
 import { type AnyCase, caseOf } from "../results/which-scheduler.ts";
 import { doctorText, requireEssential } from "./inspect.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
@@ -54,16 +56,16 @@ test("the scheduler for a scenario comes with its reasons and the command that c
   const words = ["schedulers", "--for", "stock-prediction.yaml", ...set];
   const { code, stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
   expect(code).toBe(0);
-  const { schema, factors, decision, command } = JSON.parse(stdout) as WhichScheduler;
+  const { schema, factors, decision, answer, command } = JSON.parse(stdout) as WhichScheduler;
   expect(schema).toBe("tandem/which-scheduler@1");
   expect(caseOf<AnyCase>(factors)).toEqual(decision.case);
   expect(decision.use?.overFifo.halfWidth95).toBeGreaterThanOrEqual(0);
   const text = (await tandemHere(SCENARIOS, words)).stdout;
-  for (const { level, reason } of Object.values(factors)) {
-    expect(text).toContain(level);
+  for (const { reason } of Object.values(factors)) {
     expect(text.replace(/\s+/g, " ")).toContain(reason);
   }
-  expect(text).toContain(`use ${decision.use?.name}`);
+  expect(text).toContain(`use ${answer}\n`);
+  expect(text).toContain(`the study's choice in such a case: ${decision.use?.name}\n`);
   expect(text).toContain(command);
   expect(command).toMatch(
     /simulate \S*stock-prediction.yaml --set workload.ratePerS=5 --set 'sweep=/,
@@ -75,9 +77,9 @@ test("where a scenario refuses the row's scheduler, one that is as good is named
   const { code, stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
   expect(code).toBe(0);
   const { decision, refused, instead, command } = JSON.parse(stdout) as WhichScheduler;
-  const answer = instead ?? decision.use?.name;
-  expect(refused === undefined ? [decision.use?.name] : decision.use?.beside).toContain(answer);
-  expect(command).toContain(answer);
+  const own = instead ?? decision.use?.name;
+  expect(refused === undefined ? [decision.use?.name] : decision.use?.beside).toContain(own);
+  expect(command).toContain(own);
 });
 
 test("advice that did not hold with other models says so, and is checked beside what did better", async () => {
@@ -111,7 +113,7 @@ test("advice that did not hold with other models says so, and is checked beside 
   expect(text).toContain(`${better?.best} has ${better?.behind.mean} ±`);
   const [, sweep] = /sweep=(.*)'/.exec(command) as RegExpExecArray;
   const { points } = JSON.parse(sweep) as { readonly points: readonly { scheduler: unknown }[] };
-  expect(points.map(({ scheduler }) => scheduler)).toEqual([
+  expect(points.slice(0, 3).map(({ scheduler }) => scheduler)).toEqual([
     "fifo",
     decision.use?.scheduler,
     better?.best,
@@ -127,7 +129,7 @@ test("advice that did not hold with other models says so, and is checked beside 
 });
 
 test("language models have rows of their own, whose values the scenario takes", async () => {
-  const words = ["schedulers", "--for", "chat.yaml"];
+  const words = ["schedulers", "--for", "chat.yaml", "--set", "workload.durationS=40"];
   const { code, stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
   expect(code).toBe(0);
   const { factors, decision, values = {} } = JSON.parse(stdout) as WhichScheduler;
@@ -139,8 +141,14 @@ test("language models have rows of their own, whose values the scenario takes", 
     return ["--set", `${path}=${typeof value === "string" ? value : JSON.stringify(value)}`];
   });
   expect((await tandemHere(SCENARIOS, ["check", "chat.yaml", ...set])).code).toBe(0);
+  // A policy that the scenario's prompts are too long for is neither tried nor in the command.
+  const { tried, command } = JSON.parse(stdout) as WhichScheduler;
+  expect((tried as readonly TriedScheduler[]).map(({ name }) => name)).not.toContain("vllm-v0");
+  expect(command).not.toContain("vllm-v0");
   const alike = ["--set", "models.writer.tokens.prefixCaching=true"];
-  expect((await tandemHere(SCENARIOS, [...words, ...alike])).stdout).toContain("prompts: alike");
+  expect((await tandemHere(SCENARIOS, [...words, ...alike])).stdout).toContain(
+    "prompts begin alike",
+  );
 });
 
 test.each(["node-crash.yaml", "rag.yaml"])(
@@ -151,10 +159,129 @@ test.each(["node-crash.yaml", "rag.yaml"])(
     const { command = "" } = JSON.parse(stdout) as WhichScheduler;
     const [, sweep] = /sweep=(.*)'/.exec(command) as RegExpExecArray;
     const { points } = JSON.parse(sweep) as { readonly points: readonly unknown[] };
-    expect(points).toHaveLength(2);
+    expect(points.length).toBeGreaterThan(1);
     expect(points[1]).not.toEqual(points[0]);
   },
 );
+
+const service = (meanMs: number) => ({
+  service: { distribution: "lognormal", meanMs, cv: 0.2, batch: { marginal: 0.5, max: 8 } },
+});
+const whole = { resources: { turn: 1 }, devices: { gpu: { slots: 1, shared: true } } };
+const inTurn = (meanMs: number) => ({ ...service(meanMs), demand: { turn: 1 } });
+const loaded = (meanMs: number) => ({
+  ...service(meanMs),
+  ...{ memoryMb: 4000, loadMs: 60, residency: "on-demand" },
+});
+const sharing = { kind: "time-slice", quantumMs: 2, switchUs: 100 };
+/** Scenarios of users, who know nothing of the study's cases. */
+const OF_USERS = {
+  "a device that runs one batch at a time, all models in memory": {
+    pipelines: {
+      p: { slo: { latencyMs: 400 }, tasks: { a: { model: "a" }, b: { model: "b", after: ["a"] } } },
+    },
+    models: { a: inTurn(40), b: inTurn(60) },
+    cluster: { nodes: [{ name: "box", count: 2, ...whole }], replicas: { a: 2, b: 2 } },
+    workload: { arrivals: "poisson", ratePerS: 12, requests: 1000 },
+  },
+  "bursts, and models that are loaded": {
+    pipelines: {
+      p: { slo: { latencyMs: 150 }, tasks: { a: { model: "a" } } },
+      q: { slo: { latencyMs: 150 }, tasks: { b: { model: "b" } } },
+    },
+    models: { a: loaded(20), b: loaded(30) },
+    cluster: {
+      nodes: [{ name: "box", count: 2, devices: { gpu: { slots: 1, memoryMb: 6000, sharing } } }],
+      replicas: { a: 2, b: 2 },
+    },
+    workload: { arrivals: "gamma", cv: 5, ratePerS: 10, requests: 1000 },
+  },
+  "a branch": {
+    pipelines: {
+      p: {
+        slo: { latencyMs: 500 },
+        tasks: {
+          a: { model: "a" },
+          b: { model: "b", after: ["a"], when: { probability: 0.4 } },
+          c: { model: "b", after: ["a", "b"] },
+        },
+      },
+    },
+    models: { a: service(30), b: service(20) },
+    cluster: { replicas: { a: 2, b: 2, c: 2 } },
+    workload: { arrivals: "poisson", ratePerS: 40, requests: 1000 },
+  },
+};
+
+test.each(Object.entries(OF_USERS))(
+  "of %s, the answer is among the best there, whatever the study's row is",
+  async (_, sections) => {
+    const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+    writeFileSync(join(folder, "s.yaml"), JSON.stringify({ name: "own", ...sections }));
+    const words = ["schedulers", "--for", "s.yaml"];
+    const { stdout } = await tandemHere(folder, [...words, "--json"]);
+    const found = JSON.parse(stdout) as WhichScheduler;
+    const { decision, answer, values } = found;
+    const tried = found.tried as readonly TriedScheduler[];
+    expect(tried[0].name).toBe("fifo");
+    expect(tried.find((one) => one.name === answer)?.isBest).toBe(true);
+    const own = tried.find((one) => one.name === decision.use?.name);
+    if (own?.isBest) expect(answer).toBe(own.name);
+    const text = (await tandemHere(folder, words)).stdout.replace(/\s+/g, " ");
+    expect(text.includes("does worse than")).toBe(own?.isBest !== true);
+    expect(text, "levels are told in words").toMatch(/requests of one task|tasks in a row/);
+    expect(text).toContain(`use ${answer} as --set`);
+    expect(text).toContain(`fifo ${tried[0].inTime.mean}%`);
+    const set = ["--set", `scheduler=${JSON.stringify(values?.scheduler)}`];
+    expect((await tandemHere(folder, ["check", "s.yaml", ...set])).code).toBe(0);
+  },
+);
+
+test("a row that loses on the scenario itself is not the answer, and the simplest of the best is", async () => {
+  const [sections] = Object.values(OF_USERS);
+  const own = await scenario({ name: "own", ...sections });
+  const having = (one: string) => ({ name: one, document: { ...own.document, scheduler: one } });
+  const tried = await trySchedulers(own, ["fifo", "proteus", "loki"].map(having));
+  const [fifo, proteus, loki] = tried as readonly TriedScheduler[];
+  // The study has proteus tens of points over fifo where models are loaded.
+  expect(proteus.overFirst.mean + proteus.overFirst.halfWidth95).toBeLessThan(0);
+  expect([fifo, proteus, loki].map(({ isBest }) => isBest)).toEqual([true, false, true]);
+  expect(answerOf("proteus", tried)).toBe("fifo");
+  expect(answerOf("loki", tried)).toBe("loki");
+  expect(answerOf("proteus", "no reason")).toBe("proteus");
+});
+
+test.each([
+  ["no pipeline has an SLO", { pipelines: { p: { tasks: { a: { model: "a" } } } } }],
+  [
+    "its runs take more than seconds",
+    { workload: { arrivals: "poisson", ratePerS: 10, requests: 1e6 } },
+  ],
+  [
+    "its runs take more than seconds",
+    { workload: { arrivals: "trace", file: "t.csv", column: "at", repeat: 1000 } },
+  ],
+])("schedulers are not tried where %s, and the row is the answer", async (reason, sections) => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+  const document = {
+    name: "untried",
+    pipelines: { p: { slo: { latencyMs: 200 }, tasks: { a: { model: "a" } } } },
+    models: { a: service(30) },
+    cluster: { replicas: { a: 2 } },
+    workload: { arrivals: "poisson", ratePerS: 10, requests: 1000 },
+    ...sections,
+  };
+  writeFileSync(join(folder, "s.yaml"), JSON.stringify(document));
+  writeFileSync(
+    join(folder, "t.csv"),
+    `at\n${Array.from({ length: 2000 }, (_, i) => i).join("\n")}`,
+  );
+  const words = ["schedulers", "--for", "s.yaml"];
+  const { stdout } = await tandemHere(folder, [...words, "--json"]);
+  const { tried, answer, decision } = JSON.parse(stdout) as WhichScheduler;
+  expect([tried, answer]).toEqual([reason, decision.use?.name]);
+  expect((await tandemHere(folder, words)).stdout).toContain(`no: ${reason}`);
+});
 
 test("an unsound scenario has no answer but its issues, and a name goes without --for", async () => {
   const set = ["--set", "cluster.replicas.nobody=1"];

@@ -18,6 +18,7 @@ import {
 import { plural, wrapped } from "../reports/tables/format.ts";
 import { tableOf } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
+import type { AnyCase, Factor, Level } from "../results/which-scheduler.ts";
 import { shellWord } from "../scenario/inventory/command-words.ts";
 import { DECISIONS } from "../scenario/schema/scheduler.ts";
 import {
@@ -95,7 +96,8 @@ export async function schedulers({ name, json, for: asked, place, set }: Schedul
     });
   }
   if (asked !== undefined) {
-    const which = await whichScheduler(await loadScenario({ scenario: asked, set }));
+    const loaded = await loadScenario({ scenario: asked, set });
+    const which = await untilInterrupted((signal) => whichScheduler(loaded, { signal }));
     return print(json, which, whichText(which));
   }
   if (place !== undefined) {
@@ -115,53 +117,102 @@ export async function schedulers({ name, json, for: asked, place, set }: Schedul
 /** The terminal names so many that are as good; the study has the others. */
 const FEW = 4;
 
-/** The row, why it fits, and how to check it. */
+/** The scheduler to use, how it does there, the study's row and why it fits, and how to check it. */
 function whichText(which: WhichScheduler): string {
-  const { factors, decision, values, refused, instead, command } = which;
-  const { use } = decision;
-  const why = Object.entries(factors).map(([factor, { level, reason }]): [string, string] => [
-    `${factor}: ${level}`,
+  const { factors, decision, values, refused, instead, tried, answer, command } = which;
+  const { use, case: of } = decision;
+  const why = Object.values<Factor<Level>>(factors).map(({ level, reason }): [string, string] => [
+    levelText(of, level),
     reason,
   ]);
   const because = block("in this scenario", why).trimEnd();
   if (use === null) return `no scheduler of the study keeps such an SLO: more devices\n${because}`;
-  const { name, policy, goodput, overFifo, beside, loses } = use;
   const set = Object.entries(values ?? {}).map(([path, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     return `--set ${shellWord(`${path}=${text}`)}`;
   });
-  const points = ({ mean, halfWidth95 }: Estimate): string => `${mean} ± ${halfWidth95} points`;
-  const some = beside.slice(0, FEW).join("; ");
-  const ties = beside.length > FEW ? `${beside.length}: ${some}…` : some;
-  const row = block(`use ${name}`, [
-    [
-      "as",
-      set.join(" ") ||
-        "engines for prompts and others for tokens: scenarios/prefill-apart.yaml shows how",
-    ],
-    [
-      "serves in time",
-      `${goodput.mean}% of the devices' capacity in the study's case, 90% of requests in time`,
-    ],
-    [policy === undefined ? "over fifo" : "over vllm", points(overFifo)],
-    ["as good", ties || "none"],
-    [
-      "loses when",
-      loses === null
-        ? "one factor changed: nowhere in the study"
-        : `${loses.where}: ${loses.to} is better by ${points({ ...loses.points, mean: -loses.points.mean })}`,
-    ],
-    ["with other models", elsewhereText(use)],
+  const own = block(answer === undefined ? `do not use ${use.name}` : `use ${answer}`, [
+    ...(answer === undefined ? [] : [["as", set.join(" ") || APART] as [string, string]]),
+    ...(tried === undefined ? [] : triedText(tried, instead ?? use.name, answer)),
   ]);
   const taken = instead === undefined ? "" : `; ${instead} is as good there, and is taken`;
   const checks = [
     ...(refused === undefined
       ? []
-      : [wrapped(`this scenario does not take it: ${refused}${taken}`, MOST_COLUMNS)]),
-    ...(command === undefined ? [] : [`check ${instead ?? "it"} on this scenario:\n  ${command}`]),
+      : [wrapped(`this scenario does not take ${use.name}: ${refused}${taken}`, MOST_COLUMNS)]),
+    ...(command === undefined ? [] : [`compare them on this scenario:\n  ${command}`]),
   ];
-  return `${row}${because}\n${checks.join("\n")}`;
+  return `${own}${studyText(decision)}${because}\n${checks.join("\n")}`;
 }
+
+const APART = "engines for prompts and others for tokens: scenarios/prefill-apart.yaml shows how";
+
+/** How the row's scheduler, and those beside it, do on the scenario. */
+function triedText(
+  tried: NonNullable<WhichScheduler["tried"]>,
+  own: string,
+  answer: string | undefined,
+): [string, string][] {
+  if (typeof tried === "string") return [["tried here", `no: ${tried}`]];
+  const [{ name: first }] = tried;
+  const figures = tried.map(({ name, inTime, overFirst }, i) => {
+    const over = i === 0 ? "" : `, ${pointsText(overFirst)} over ${first}`;
+    return `${name} ${inTime.mean}%${over}`;
+  });
+  const { mean, halfWidth95 } = tried.find(({ name }) => name === own)?.overFirst ?? ZERO;
+  const gain = own === first || mean > halfWidth95 ? "" : `, nor better than ${first}`;
+  const verdict =
+    answer === own
+      ? `${own} is not shown to be worse than another${gain}`
+      : `${own}, the study's choice, does worse than ${answer}`;
+  return [
+    ["tried here", verdict],
+    ["in time here", figures.join("; ")],
+  ];
+}
+
+const ZERO: Estimate = { mean: 0, halfWidth95: 0 };
+
+const pointsText = ({ mean, halfWidth95 }: Estimate): string => `${mean} ± ${halfWidth95} points`;
+
+/** The row of the table. */
+function studyText({ case: of, use }: WhichScheduler["decision"]): string {
+  if (use === null) return "";
+  const { name, policy, goodput, overFifo, beside, loses } = use;
+  const some = beside.slice(0, FEW).join("; ");
+  const ties = beside.length > FEW ? `${beside.length}: ${some}…` : some;
+  return block(`the study's choice in such a case: ${name}`, [
+    ["serves in time", `${goodput.mean}% of the devices' capacity, 90% of requests in time`],
+    [policy === undefined ? "over fifo" : "over vllm", pointsText(overFifo)],
+    ["as good", ties || "none"],
+    [
+      "loses when",
+      loses === null
+        ? "one factor changed: nowhere in the study"
+        : `${levelText(of, loses.where)}: ${loses.to} is better by ${pointsText({ ...loses.points, mean: -loses.points.mean })}`,
+    ],
+    ["with other models", elsewhereText(use)],
+  ]);
+}
+
+const LEVELS: Readonly<Record<Level, string>> = {
+  batches: "batches gain",
+  single: "batches gain little",
+  one: "requests of one task",
+  chain: "tasks in a row",
+  own: "devices of their own",
+  shared: "shared devices",
+  tight: "a tight SLO",
+  loose: "a loose SLO",
+  steady: "steady arrivals",
+  bursty: "bursty arrivals",
+  different: "prompts differ",
+  alike: "prompts begin alike",
+  several: "several clients",
+};
+
+const levelText = (of: AnyCase, level: Level): string =>
+  "prompts" in of && level === "one" ? "one client" : LEVELS[level];
 
 /** How the study's row does in the same case with models that it was not made from. */
 function elsewhereText({ elsewhere }: NonNullable<WhichScheduler["decision"]["use"]>): string {

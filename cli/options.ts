@@ -132,7 +132,7 @@ export const LOAD_COMMAND = {
 
 export const SCHEDULER = { name: text("of a preset or a policy") };
 export const SCHEDULERS = {
-  for: text("scenario file: which scheduler the study found best for cases like it"),
+  for: text("scenario file: the scheduler that the study found best in such a case, tried on it"),
   place: text(
     "scenario file: print it with its models on groups of devices, as AlpaServe finds them",
   ),

@@ -1,8 +1,8 @@
-/** `whichScheduler`: the scheduler that the study found for cases like a scenario, and the command that checks it there. */
+/** `whichScheduler`: the scheduler that the study found for cases like a scenario, tried there. */
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../engine/basics/fault.ts";
-import type { System } from "../engine/system/system.ts";
+import { DEFAULT_MARGIN } from "../results/compare.ts";
 import {
   type AnyCase,
   caseOf,
@@ -15,11 +15,11 @@ import {
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { checkedSweep } from "../scenario/expand-sweep.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../scenario/schema/scenario.ts";
-import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { ITERATIONS } from "../schedulers/iterations/registry.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { repeatCommand } from "./provenance.ts";
 import { type Scenario, schedulerChecks } from "./scenario.ts";
+import { type TriedScheduler, trySchedulers } from "./try-schedulers.ts";
 
 /** The document of `tandem schedulers --for S --json`. */
 export interface WhichScheduler {
@@ -27,17 +27,20 @@ export interface WhichScheduler {
   readonly factors: Factors | EngineFactors;
   /** The study's row for these. */
   readonly decision: Decision;
-  /** Values by path with which the scenario has the row's scheduler; none where that is a cluster of another shape. */
-  readonly values?: Readonly<Record<string, unknown>>;
   /** Why the scenario does not take the row's scheduler. */
   readonly refused?: string;
   /** A preset that is not shown to be worse and that the scenario takes, in the place of a refused one. */
   readonly instead?: string;
   /**
-   * Compares the row's scheduler, or the one in its place, with fifo (of language models with vllm) on the scenario
-   * itself; where it is that one, with another that is as good in the study. Where the row did not hold with other models,
-   * the scheduler that did better there is compared too.
+   * On the scenario itself, for seconds: fifo (of language models vllm), the row's scheduler or the one in its place, and
+   * others that are as good in the study, or better with other models; or the reason why they were not tried.
    */
+  readonly tried?: readonly TriedScheduler[] | string;
+  /** The scheduler to use: that of the row, unless another is shown to keep more of the scenario's requests in time. */
+  readonly answer?: string;
+  /** Values by path with which the scenario has it; none where that is a cluster of another shape. */
+  readonly values?: Readonly<Record<string, unknown>>;
+  /** Compares all that were tried. */
   readonly command?: string;
 }
 
@@ -48,10 +51,14 @@ export function decisionTable(): readonly Decision[] {
 }
 
 /**
- * Finds the row of the study for a scenario's own configuration, without its sweep. Throws Fault("invalid-input") with
- * the issues of one that is not sound, Fault("usage") for a kind of arrivals that the study does not know.
+ * Finds the row of the study for a scenario's own configuration, without its sweep, and tries its scheduler there.
+ * Throws Fault("invalid-input") with the issues of one that is not sound, Fault("usage") for a kind of arrivals that the
+ * study does not know.
  */
-export function whichScheduler(loaded: Scenario): WhichScheduler {
+export async function whichScheduler(
+  loaded: Scenario,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<WhichScheduler> {
   checkedSweep(loaded, schedulerChecks(loaded.own));
   const { document } = loaded;
   const system = compileSystem(document, loaded);
@@ -63,52 +70,79 @@ export function whichScheduler(loaded: Scenario): WhichScheduler {
   if (decision === undefined) throw new Error(`the table lacks ${JSON.stringify(wanted)}`);
   const found = { schema: "tandem/which-scheduler@1", factors, decision } as const;
   if (decision.use === null) return found;
-  const { beside, scheduler, policy } = decision.use;
-  if (policy === APART) return found;
-  const values = valuesOf(document, scheduler, policy);
-  const refused = refusalOf(scheduler, system);
-  const isTaken = (name: string): boolean =>
-    Object.hasOwn(PRESETS, name) && refusalOf(name, system) === undefined;
-  const instead = refused === undefined ? undefined : beside.find(isTaken);
-  if (refused !== undefined && instead === undefined) return { ...found, values, refused };
-  const baseline = valuesOf(document, "fifo", policy && "vllm");
-  const answer = instead === undefined ? values : valuesOf(document, instead);
-  // An answer that is the baseline itself is compared with another that is as good in the study.
-  const rival = beside.find(policy === undefined ? isTaken : ordersIterations);
-  const other =
-    rival === undefined || !isDeepStrictEqual(answer, baseline)
-      ? answer
-      : valuesOf(document, policy === undefined ? rival : "fifo", policy && rival);
-  const points = [baseline, other];
-  const { elsewhere } = decision.use;
-  if (elsewhere?.holds === false && isTaken(elsewhere.best)) {
-    const better = valuesOf(document, elsewhere.best);
-    if (!points.some((point) => isDeepStrictEqual(point, better))) points.push(better);
+  const { name, beside, scheduler, policy, elsewhere } = decision.use;
+  if (policy === APART) return { ...found, answer: name };
+  const byName = (one: string): readonly Candidate[] => {
+    const isKnown = policy === undefined ? Object.hasOwn(PRESETS, one) : ordersIterations(one);
+    const made = isKnown
+      ? candidateOf(loaded, one, policy === undefined ? one : "fifo", policy && one)
+      : "";
+    return typeof made === "string" ? [] : [made];
+  };
+  const row = candidateOf(loaded, name, scheduler, policy);
+  const ties = beside.flatMap(byName);
+  const [own] = typeof row === "string" ? ties : [row];
+  const refused = typeof row === "string" ? { refused: row } : {};
+  if (own === undefined) return { ...found, ...refused };
+  const better = elsewhere?.holds === false ? byName(elsewhere.best) : [];
+  const all = [...byName(policy === undefined ? "fifo" : "vllm"), own, ...better, ...ties];
+  const candidates = all
+    .filter(({ values }, i) => all.findIndex((one) => isDeepStrictEqual(one.values, values)) === i)
+    .slice(0, MOST_TRIED);
+  const tried = await trySchedulers(loaded, candidates, signal);
+  const answer = answerOf(own.name, tried);
+  const { values } = candidates.find((one) => one.name === answer) ?? own;
+  const sweep = assigned("sweep", { points: candidates.map((one) => one.values) });
+  const before = Object.entries(loaded.overrides).map(([path, value]) => assigned(path, value));
+  const command = repeatCommand("simulate", loaded.file, { set: [...before, sweep] });
+  const instead = typeof row === "string" ? { instead: own.name } : {};
+  return { ...found, ...refused, ...instead, tried, answer, values, command };
+}
+
+interface Candidate {
+  readonly name: string;
+  /** Values by path with which the scenario has it. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** The scenario's own configuration with these. */
+  readonly document: ScenarioDocument;
+}
+
+/** `policy`: of the iterations of all language models. The text says why the scenario is not sound with it. */
+function candidateOf(
+  loaded: Scenario,
+  name: string,
+  scheduler: SchedulerDocument,
+  policy?: string,
+): Candidate | string {
+  const { models } = loaded.document;
+  const engines = Object.keys(models).filter((model) => models[model].tokens !== undefined);
+  const own = engines.map((model) => [`models.${model}.tokens.policy`, policy]);
+  const values = { scheduler, ...(policy !== undefined && Object.fromEntries(own)) };
+  const document = { ...loaded.document, sweep: { points: [values] } };
+  try {
+    const sweep = checkedSweep({ ...loaded, document }, schedulerChecks(loaded.own));
+    return { name, values, document: sweep.at(0).document };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return error.issues.map(({ message }) => message).join("; ") || error.message;
   }
-  const sweep = assigned("sweep", { points });
-  const set = [
-    ...Object.entries(loaded.overrides).map(([path, value]) => assigned(path, value)),
-    sweep,
-  ];
-  const refusal = instead === undefined ? {} : { refused: refused as string, instead };
-  return { ...found, values, ...refusal, command: repeatCommand("simulate", loaded.file, { set }) };
 }
 
 const ordersIterations = (name: string): boolean => ITERATIONS.some((one) => one.name === name);
 
+/** The row's own, unless others are shown to be better here: then the first of the best, which is the simplest. */
+export function answerOf(own: string, tried: readonly TriedScheduler[] | string): string {
+  if (typeof tried === "string" || tried.find(({ name }) => name === own)?.isBest) return own;
+  const best = tried.filter(({ isBest }) => isBest);
+  const least = (1 - DEFAULT_MARGIN) * Math.max(...best.map(({ inTime }) => inTime.mean));
+  return best.find(({ inTime }) => inTime.mean >= least)?.name ?? own;
+}
+
+/** Fifo, the answer, and others. */
+const MOST_TRIED = 4;
+
 /** The policy of engines for prompts and others for tokens, which is no value of a scenario. */
 const APART = "distserve";
-
-/** `policy`: of the iterations of all language models. */
-function valuesOf(
-  { models }: ScenarioDocument,
-  scheduler: SchedulerDocument,
-  policy?: string,
-): Readonly<Record<string, unknown>> {
-  const engines = Object.keys(models).filter((name) => models[name].tokens !== undefined);
-  const own = engines.map((name) => [`models.${name}.tokens.policy`, policy]);
-  return { scheduler, ...(policy !== undefined && Object.fromEntries(own)) };
-}
 
 const assigned = (path: string, value: unknown): string => `${path}=${JSON.stringify(value)}`;
 
@@ -121,13 +155,3 @@ const isSame = (a: AnyCase, b: AnyCase): boolean =>
   Object.entries(b).every(([factor, level]) =>
     Object.entries(a).some(([own, its]) => own === factor && its === level),
   );
-
-function refusalOf(scheduler: SchedulerDocument, system: System): string | undefined {
-  try {
-    createScheduler(scheduler, system, "1");
-    return undefined;
-  } catch (error) {
-    if (error instanceof Fault) return error.message;
-    throw error;
-  }
-}

@@ -68,7 +68,7 @@ export interface Decision<Of extends AnyCase = AnyCase> {
 }
 
 /** A factor's level in a scenario, and why. */
-interface Factor<Level> {
+export interface Factor<Level> {
   readonly level: Level;
   readonly reason: string;
 }
