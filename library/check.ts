@@ -45,7 +45,7 @@ export async function check(
   const sample = isSampled ? LOOKED_AT : undefined;
   const sweep = checkedSweep(loaded, { ...checks, allowLarge: true, sample });
   let notes = haveTimes(document, loaded.profiles)
-    ? [...goalNotes(document, loaded), ...groupNotes(document, loaded)]
+    ? [...goalNotes(document, loaded), ...groupNotes(document)]
     : [];
   if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);

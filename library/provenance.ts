@@ -83,7 +83,7 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
   return [
     ...(hasFreeMessages(document) ? [FREE_MESSAGES_NOTE] : []),
     ...goalNotes(document, loaded),
-    ...groupNotes(document, loaded),
+    ...groupNotes(document),
     ...doubtNotes(document, loaded),
     ...originNotes({ ...profiles, ...overheadsByPath(loaded) }, { host: hostLine() }),
   ];

@@ -149,11 +149,13 @@ test("groupNotes tell that alpaserve has no group of several devices, and nothin
       workload: { arrivals: "burst", requests: 1 },
       scheduler,
     });
-    return groupNotes(document, { profiles: {} });
+    return groupNotes(document);
   };
   expect(notesOf("alpaserve")).toEqual([expect.stringContaining("selective-replication")]);
   expect(notesOf({ preset: "alpaserve" })).toHaveLength(1);
   expect(notesOf("selective-replication")).toEqual([]);
   const place = { task: "a", node: "host", device: "gpu", replicas: 2, slots: [1, 2] };
   expect(notesOf("alpaserve", [place])).toEqual([]);
+  const alone = [1, 2].map((slot) => ({ ...place, replicas: 1, slots: [slot] }));
+  expect(notesOf("alpaserve", alone), "as --place may find it").toEqual([]);
 });

@@ -48,14 +48,11 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
   });
 }
 
-/** A note where `alpaserve`, once the name of its baseline, finds no group of several devices. */
-export function groupNotes(document: ScenarioDocument, inputs: MeasuredInputs): string[] {
-  const { scheduler } = document;
+/** A note where `alpaserve`, once the name of its baseline, has no placement, and so no group of several devices. */
+export function groupNotes({ cluster, scheduler }: ScenarioDocument): string[] {
   const named =
     typeof scheduler === "string" ? [scheduler] : [scheduler.preset, scheduler.controller];
-  if (!named.some((one) => one === "alpaserve")) return [];
-  const { replicas } = compileSystem(document, inputs);
-  if (replicas.some(({ stages }) => (stages ?? []).length > 1)) return [];
+  if (cluster.placement !== undefined || !named.includes("alpaserve")) return [];
   return [
     "alpaserve serves every model on single devices here: `tandem schedulers --place` finds groups of several; " +
       "the scheduler that had this name, which places models while requests come, is selective-replication",

@@ -1,6 +1,7 @@
 /** Sarathi-Serve: all that makes tokens first, then one prompt after the other in chunks of what the budget leaves. */
 import type { IterationPolicy } from "../../engine/tokens/token-engine.ts";
 import type { IterationDefinition } from "./definition.ts";
+import { admit } from "./vllm.ts";
 
 function sarathi(): IterationPolicy {
   return {
@@ -21,12 +22,7 @@ function sarathi(): IterationPolicy {
       };
       take(true);
       take(false);
-      while (!preempted && view.tokensLeft > 0 && view.waiting.length > 0) {
-        const [next] = view.waiting;
-        const due = view.due(next);
-        if (view.blocksFor(next, due) > view.freeBlocks) return;
-        if (!view.take(next, Math.min(due, view.tokensLeft))) return;
-      }
+      if (!preempted) admit(view);
     },
   };
 }

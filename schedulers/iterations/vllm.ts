@@ -13,6 +13,16 @@ export const fcfs: Order = {
   last: ({ running }) => running[running.length - 1],
 };
 
+/** Those that wait get the tokens that are left, while blocks last. */
+export function admit(view: EngineView, { first }: Order = fcfs): void {
+  while (view.tokensLeft > 0 && view.waiting.length > 0) {
+    const next = first(view);
+    const due = view.due(next);
+    if (view.blocksFor(next, due) > view.freeBlocks) return;
+    if (!view.take(next, Math.min(due, view.tokensLeft))) return;
+  }
+}
+
 /**
  * A sequence is admitted where its whole prompt finds blocks, so that prompts in chunks do not preempt each other.
  * Source: vllm-project/vllm, v1/core/sched/scheduler.py, `schedule` (`scheduler_reserve_full_isl`, on by default).
@@ -31,13 +41,7 @@ export function vllm(order: Order = fcfs): IterationPolicy {
           preempted = true;
         }
       }
-      if (preempted) return;
-      while (view.tokensLeft > 0 && view.waiting.length > 0) {
-        const next = order.first(view);
-        const due = view.due(next);
-        if (view.blocksFor(next, due) > view.freeBlocks) return;
-        if (!view.take(next, Math.min(due, view.tokensLeft))) return;
-      }
+      if (!preempted) admit(view, order);
     },
   };
 }
