@@ -65,10 +65,9 @@ export class ServiceBounds {
       return kinds === 1 || (at.device === device && isThere);
     };
     this.#replicas = pools.map((pool, t) =>
-      runsOn[t].map((runs, kind) => {
-        const own = membersOf(pool);
-        return runs ? (own.find((replica) => isOn(replica, kind)) ?? pool.first) : -1;
-      }),
+      runsOn[t].map((runs, kind) =>
+        runs ? (membersOf(pool).find((replica) => isOn(replica, kind)) ?? pool.first) : -1,
+      ),
     );
     const jobs = (least: boolean) => jobsPerS(document, inputs, this.system, goals, least);
     this.#jobsPerS = { all: jobs(false), needed: jobs(true) };
@@ -130,6 +129,12 @@ export class ServiceBounds {
   lateness(task: number): Lateness | null {
     if (!this.#lateness.has(task)) this.#lateness.set(task, this.#latenessOf(task));
     return this.#lateness.get(task) as Lateness | null;
+  }
+
+  /** Whether too many requests would be late if all jobs of the task ran there: a replica of that kind may do harm. */
+  mayHarm(task: number, kind: number): boolean {
+    const late = this.lateness(task);
+    return late !== null && late.perJob[kind] * this.jobs(task, false) > late.mostPerS;
   }
 
   #latenessOf(task: number): Lateness | null {
@@ -265,8 +270,7 @@ function lateWith(
   times: readonly Float64Array[],
   runs: Float64Array,
 ): number {
-  const ones = tasks.map(() => 1);
-  const { before: depths } = waysThrough(tasks, ones);
+  const { before: depths } = waysThrough(tasks, new Array(tasks.length).fill(1));
   const order = [...tasks.keys()].sort((a, b) => depths[a] - depths[b]);
   const ends = new Float64Array(tasks.length);
   let late = 0;

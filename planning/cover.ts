@@ -33,8 +33,7 @@ export function cheapestCover(
       if (left[n] <= 0 || slots[node] === 0) continue;
       const machines = Math.ceil(left[n] / slots[node]);
       useful = Math.max(useful, machines);
-      const later = slots.some((one, other) => other > node && one > 0);
-      if (!later) least = Math.max(least, machines);
+      if (!slots.some((one, other) => other > node && one > 0)) least = Math.max(least, machines);
     }
     for (let count = least; count <= Math.min(useful, most[node]); count++) {
       counts[node] = count;

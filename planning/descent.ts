@@ -84,14 +84,12 @@ export class Descent {
     }
     this.#rows = null;
     const full = filled(this.alternative, rows);
-    const isHopeful = this.#isThorough ? yield* this.keeps(full) : yield* this.hopes(full);
-    if (isHopeful) {
+    if (yield* this.#isThorough ? this.keeps(full) : this.hopes(full)) {
       this.#cut(whole(full).cut);
       // Not the cheapest where the solver's nodes were spent: fewer replicas may do, which the cut leaves out.
       return yield* this.#isThorough ? this.#downwards(until) : [];
     }
-    const isApart = this.alternative.choice.space.hosting === "apart";
-    const missed = (isApart ? yield* this.#tooFew(full) : null) ?? whole(full);
+    const missed = (yield* this.#tooFew(full)) ?? whole(full);
     yield* this.#bornOut(missed.key, known, until);
     this.#cut(missed.cut);
     if (this.#isThorough && this.passed.length === 0) yield* this.#repaired(full, known);
@@ -135,8 +133,7 @@ export class Descent {
     for (const headroom of isSame ? [] : HEADROOMS) {
       const { rows } = yield* this.#relaxed(headroom);
       const full = rows && filled(this.alternative, rows);
-      if (full === null || this.#costOf(full) >= limit - 1e-9) break;
-      if (yield* this.keeps(full)) break;
+      if (full === null || this.#costOf(full) >= limit - 1e-9 || (yield* this.keeps(full))) break;
     }
     if (confirmed === null && this.passed.length === 0) yield* this.isFeasible();
     yield* this.#downwards(until);
@@ -224,7 +221,7 @@ export class Descent {
 
   /** A task that misses by itself, the others with all that there may be; null where none is found. */
   *#tooFew(rows: readonly Row[]): Generator<undefined, ReturnType<typeof whole> | null> {
-    if (rows.length === 1) return null;
+    if (rows.length === 1 || this.alternative.choice.space.hosting !== "apart") return null;
     const order = busiestFirst(this.alternative, rows);
     for (const t of this.#isThorough ? order : order.slice(0, 1)) {
       const key = `${t}/${rows[t].join()}`;
@@ -241,8 +238,7 @@ export class Descent {
     if (known !== undefined) return known;
     const { space, bounds } = this.alternative.choice;
     const rows = space.bounds.high.map((most, t) => bounds.fastestRow(t, most)).with(task, row);
-    const part = Number(this.#isThorough);
-    const look = yield* relaxedLook(this.#problem, this.alternative, rows, part);
+    const look = yield* relaxedLook(this.#problem, this.alternative, rows, +this.#isThorough);
     this.#remember(key, { ...look, error: wideError(++this.#wideLooks) });
     return look.keeps;
   }
@@ -309,6 +305,6 @@ export class Descent {
   }
 
   #cut(cut: Cut): void {
-    this.#cuts = [...this.#cuts.filter((one) => !isWithin(one, cut)), cut];
+    this.#cuts = [...this.#cuts.filter((one) => !isWithin(one, cut, this.alternative.choice)), cut];
   }
 }

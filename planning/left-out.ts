@@ -63,8 +63,7 @@ export function canHostEverywhere(document: ScenarioDocument): boolean {
     devices.every((device) => {
       if (!isShared(device)) return false;
       const { memoryMb = Number.POSITIVE_INFINITY } = typeof device === "number" ? {} : device;
-      const here = models.filter((model) => model.memoryMb <= memoryMb);
-      return memoryNeed(here).totalMb <= memoryMb;
+      return memoryNeed(models.filter((one) => one.memoryMb <= memoryMb)).totalMb <= memoryMb;
     })
   );
 }

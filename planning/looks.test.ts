@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { finished } from "../engine/basics/iterables.ts";
 import { RandomStream } from "../engine/random/stream.ts";
 import { scenarioOf } from "../sim/scenario.test-support.ts";
-import { isBornOut } from "./looks.ts";
+import { isBornOut, looksAt } from "./looks.ts";
 import type { Laboratory, Trial } from "./trial.ts";
 
 const GOAL = { pipeline: "p", latencyMs: 100, share: 0.95 };
@@ -58,4 +58,9 @@ test("a miss is ruled out after a few fixed lengths, whatever its runs show and 
   expect(lengths(1)).toEqual([4, 6, 9, 14, 21, 32, 40, Infinity].slice(0, lengths(1).length));
   expect(lengths(1).length).toBeGreaterThan(5);
   expect(lengths(5)).toEqual(lengths(1).slice(1));
+});
+
+test("windows that count few requests are looked at more often, but not those that never count any", () => {
+  const of = (counted: number) => looksAt({ runs: [{ counted }] as unknown as Trial["runs"] });
+  expect([1000, 100, 1, 0].map(of)).toEqual([6, 30, 40, 6]);
 });

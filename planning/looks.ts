@@ -30,7 +30,7 @@ export interface Look {
 
 /** Replications after which a cluster that is still close to the goals has missed or kept them. */
 export function looksAt({ runs }: Pick<Trial, "runs">): number {
-  const counted = Math.max(1, runs[0]?.counted ?? 1);
+  const counted = runs[0]?.counted || FEWEST_COUNTED;
   return Math.max(MOST_LOOKS, Math.min(MOST_SETTLING, Math.ceil(FEWEST_COUNTED / counted)));
 }
 

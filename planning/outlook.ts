@@ -45,23 +45,22 @@ export function outlook(
   above = HOPELESS,
   drawn: readonly DrawnRun[] = [],
 ): Outlook {
-  const { estimate, requests } = attainmentOf(goal, runs);
-  const { mean, halfWidth95 } = estimate;
-  const { changes } = attainmentOf(goal, runs, drawn);
+  const { estimate, requests, changes } = attainmentOf(goal, runs, drawn);
+  const { mean, halfWidth95, parts } = estimate;
   const inputs = inputHalfWidth(changes, error);
   if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1, inputs };
   const independent = Math.sqrt((mean * (1 - mean)) / requests);
   const free = Math.min(episodes * runs.length, requests / CLUSTERED);
   const clustered = 3 * Math.sqrt((mean * (1 - mean)) / free);
   const freedom = runs.length - 1;
-  const spread = freedom === 0 ? 0 : halfWidth95 / studentT(freedom, 0.025);
+  const spread = freedom === 0 ? 0 : (parts?.simulation ?? halfWidth95) / studentT(freedom, 0.025);
   const width = (tail: number): number =>
     freedom === 0 ? clustered : studentT(freedom, tail) * Math.max(spread, independent);
   const below = freedom === 1 ? Math.max(width(error), clustered) : width(error);
   const least = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
   const likely = 3 * Math.sqrt((goal.share * (1 - goal.share)) / free);
-  const most = runs.length < FEWEST_FOR_SPREAD ? Math.min(width(above), likely) : width(above);
-  const upwards = Math.hypot(most, inputHalfWidth(changes, above));
+  const most = runs.length < FEWEST_FOR_SPREAD ? likely : width(above);
+  const upwards = Math.min(1 - mean, Math.hypot(most, inputHalfWidth(changes, above)));
   return { mean, low: mean - Math.hypot(mean - least, inputs), high: mean + upwards, inputs };
 }
 

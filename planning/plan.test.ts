@@ -352,6 +352,45 @@ run: { seed: 9016, replications: 5 }
   expect(plansOf(text)[0].best?.cost).toBe(1.4);
 });
 
+test("a miss with a slow replica, on which all is late, does not rule out the cluster without it", () => {
+  const text = `
+name: harm
+pipelines: { p: { slo: { latencyMs: 189, percentile: 99 }, tasks: { a: { model: a }, b: { model: b, after: [a] } } } }
+models:
+  a: { service: { distribution: gamma, meanMs: 53, cv: 0.53 } }
+  b: { service: { distribution: gamma, meanMs: 7, cv: 0.52 } }
+cluster:
+  nodes:
+    - { name: fast, count: 3, devices: { gpu: { slots: 1 } }, costPerHour: 1.24 }
+    - { name: slow, count: 3, devices: { cpu: { slots: 1, speed: 0.2 } }, costPerHour: 0.25 }
+  replicas: { a: 1, b: 1 }
+faults: { detection: { intervalMs: 0, timeoutMs: 0, failures: 1 }, random: [{ kind: crash, node: slow, mtbfS: 120, mttrS: 2 }] }
+workload: { arrivals: poisson, ratePerS: 10.92, requests: 1200, warmupS: 5 }
+run: { seed: 30024, replications: 5 }
+`;
+  const [{ best }] = plansOf(text);
+  expect(best).toMatchObject({ cost: 3.72, machines: { fast: 3, slow: 0 } });
+});
+
+test("where a peak counts few requests, one cluster that misses rules out no other of its price", () => {
+  const text = `
+name: others
+pipelines: { p: { slo: { latencyMs: 354, percentile: 99 }, tasks: { a: { model: a }, b: { model: b, after: [a] } } } }
+models:
+  a: { service: { distribution: lognormal, meanMs: 40, cv: 0.53 } }
+  b: { service: { distribution: gamma, meanMs: 33, cv: 0.38 } }
+cluster:
+  nodes:
+    - { name: fast, count: 3, devices: { gpu: { slots: 1 } }, costPerHour: 2.25 }
+    - { name: slow, count: 3, devices: { cpu: { slots: 1, speed: 0.2 } }, costPerHour: 0.19 }
+  replicas: { a: 1, b: 1 }
+workload: { arrivals: ramp, rates: [{ atS: 0, ratePerS: 5.41 }, { atS: 33.5, ratePerS: 18.04 }, { atS: 67, ratePerS: 5.41 }], durationS: 67 }
+run: { seed: 17006, replications: 5 }
+`;
+  const schedulers = ["fifo", "join-shortest-queue", "random"];
+  expect(plansOf(text, { schedulers })[0].best?.cost).toBe(6.75);
+});
+
 test("a cluster that six replications miss by a little is looked at again before a dearer one", () => {
   const text = `
 name: close

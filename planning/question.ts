@@ -118,8 +118,7 @@ export function askedOf(
     const part =
       window === null ? { document: one.document, inputs } : windowed(one.document, inputs, window);
     own = part.inputs;
-    const document = promise === "long-run" ? longRun(part.document) : part.document;
-    return { ...one, document };
+    return { ...one, document: promise === "long-run" ? longRun(part.document) : part.document };
   });
   return { combinations: changed, inputs: own, window };
 }

@@ -7,13 +7,13 @@
  *   f_tk <= capacity_tk x_tk           by replicas that can
  *   Σ_t x_tk <= Σ_n slots_nk m_n       with room for them, above each size of memory
  *   Σ_k late_tk f_tk <= most late      of jobs on slow kinds so many are late even without a wait
- *   cuts                               not all x_tk <= those of a shape that missed
+ *   cuts                               not all x_tk <= those of a shape that missed, or fewer on slow kinds
  */
-import type { Alternative } from "./contenders.ts";
+import type { Alternative, Choice } from "./contenders.ts";
 import type { Row } from "./space.ts";
 import type { Solver } from "./standing.ts";
 
-/** Replicas with which the goals are missed, of one task or of all; fewer miss too. */
+/** Replicas with which the goals are missed, of one task or of all; fewer miss too, but for those that may do harm. */
 export type Cut = ReadonlyMap<number, Row>;
 
 export interface Relaxed {
@@ -99,13 +99,16 @@ function programOf(
   }
   for (const [c, cut] of cuts.entries()) {
     const ways = [...cut].flatMap(([t, row]) =>
-      kindsOf(t).map((k) => ({ t, k, more: row[k] + 1 })),
+      kindsOf(t).flatMap((k) => {
+        const high = space.bounds.high[t];
+        const more = (y: string) => `x${t}_${k} - ${row[k] + 1} ${y} >= 0`;
+        const fewer = (y: string) => `x${t}_${k} + ${high} ${y} <= ${high + row[k] - 1}`;
+        return row[k] > 0 && bounds.mayHarm(t, k) ? [more, fewer] : [more];
+      }),
     );
     const names = ways.map((_, w) => `y${c}_${w}`);
     binary.push(...names);
-    lines.push(`${names.join(" + ")} >= 1`);
-    for (const [w, { t, k, more }] of ways.entries())
-      lines.push(`x${t}_${k} - ${more} ${names[w]} >= 0`);
+    lines.push(`${names.join(" + ")} >= 1`, ...ways.map((way, w) => way(names[w])));
   }
   const costs = prices.map((price, node) => `${price} m${node}`).join(" + ");
   // At equal costs few replicas do: free slots are filled afterwards.
@@ -119,6 +122,9 @@ function programOf(
 }
 
 /** Whether the other cut rules out all that this one does. */
-export function isWithin(cut: Cut, other: Cut): boolean {
-  return [...other].every(([t, most]) => cut.get(t)?.every((n, k) => n <= most[k]) === true);
+export function isWithin(cut: Cut, other: Cut, { bounds }: Choice): boolean {
+  return [...other].every(([t, most]) => {
+    const isIn = (n: number, k: number) => n === most[k] || (n < most[k] && !bounds.mayHarm(t, k));
+    return cut.get(t)?.every(isIn) === true;
+  });
 }

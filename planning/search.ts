@@ -117,8 +117,7 @@ export class Descents {
     const { laboratory } = this.#problem;
     for (const [i, group] of groups.entries()) {
       const before = this.#limit;
-      const share = (most - laboratory.spent) / (groups.length - i);
-      const until = laboratory.spent + Math.max(0, share);
+      const until = laboratory.spent + Math.max(0, (most - laboratory.spent) / (groups.length - i));
       const isFirst = i === 0 && before === Infinity;
       yield* this.#settle(group, !this.#isLarge ? 1 : isFirst ? FOR_FIRST : until);
       if (before < Infinity && this.#limit < before) this.#foundAt = laboratory.spent;
@@ -133,9 +132,8 @@ export class Descents {
 
   /** The cheapest of these schedulers that fresh requests confirm, where it is cheaper than what stands. */
   *#settle(group: readonly Descent[], until: number): Generator<undefined, void> {
-    const [first] = group;
     if (group.every(({ bound }) => bound >= this.#limit - 1e-9)) return;
-    if (this.#isLarge) yield* first.fromAbove(this.#limit, until);
+    if (this.#isLarge) yield* group[0].fromAbove(this.#limit, until);
     let refusals = { cost: 0, count: 0 };
     for (;;) {
       const isRefuted = this.#isLarge && refusals.count >= MOST_REFUSALS;
@@ -204,9 +202,9 @@ export class Descents {
       const tried = { ...first, trial };
       note(standing, tried);
       const isKept = scoreOf(trial) >= 0;
-      // Under faults a pilot tells little of how others of the price do.
-      const isAlone = reachOf(trial) < 0 || (document.faults?.random ?? []).length > 0;
-      this.#drop(isKept ? [first] : isAlone ? [first, ...behind] : field);
+      // Under faults or in a short window a pilot tells little of how others of the price do.
+      const isVague = (document.faults?.random ?? []).length > 0 || looksAt(trial) > MOST_DOUBTED;
+      this.#drop(isKept ? [first] : isVague || reachOf(trial) < 0 ? [first, ...behind] : field);
       if (isKept) return group.find((one) => one.alternative === alternative)?.pass(tried);
       standing.nearest = nearer(standing.nearest, tried);
     }
@@ -245,8 +243,7 @@ export class Descents {
     const hasFaults = (near?.document.faults?.random ?? []).length > 0;
     const fullest = near === null || hasFaults ? yield* (own ?? this.#descents[0]).nearest() : null;
     let nearest: Tried | null = null;
-    for (const contender of [near, fullest]) {
-      if (contender === null) continue;
+    for (const contender of [near, fullest].filter((one) => one !== null)) {
       const trial = yield* laboratory.start(contender.document, goals);
       yield* laboratory.extend(trial, hasFaults ? MOST_DOUBTED : FIRST_REPLICATIONS);
       nearest = nearer(nearest, { contender, trial });
@@ -272,7 +269,7 @@ export class Descents {
     const { alternative, shape } = contender;
     const { laboratory, goals } = this.#problem;
     const own = this.#descents.find((one) => one.alternative === alternative) as Descent;
-    const passed = (): readonly Tried[] =>
+    const passed = () =>
       this.#descents.flatMap((one) => one.passed.filter((each) => each.contender !== contender));
     const others = this.#descents.filter((one) => one.alternative.choice === alternative.choice);
     for (const one of others) {
@@ -283,7 +280,8 @@ export class Descents {
     const found: Tried[] = [];
     for (let step = 0; step < MOST_STEPS && laboratory.spent <= 0.9; step++) {
       if (found.length + passed().length >= MOST_RUNNERS_UP) break;
-      const [next] = ranked(this.#descents.flatMap((one) => one.hopeful));
+      const hopeful = this.#descents.flatMap((one) => one.hopeful);
+      const [next] = ranked(hopeful.filter(({ trial }) => scoreOf(trial) >= 0));
       if (next === undefined && own.bound === Number.POSITIVE_INFINITY) break;
       if (next === undefined) yield* own.advance();
       else {

@@ -197,8 +197,7 @@ export class Space {
       return { ...node, count, devices: Object.fromEntries(unlimited) };
     });
     const machines = this.counts.map(() => count);
-    const none = rows.map(() => 0);
-    return this.#clusterWith(rows, nodes, machines, none);
+    return this.#clusterWith(rows, nodes, machines, new Array(rows.length).fill(0));
   }
 
   /** The placement where devices differ or slots host several tasks. */
@@ -212,8 +211,7 @@ export class Space {
     const replicas = Object.fromEntries(this.tasks.map((task, i) => [task, sumOf(rows[i])]));
     if (given === undefined) return { ...cluster, replicas };
     if (this.kinds === 1 && this.hosting === "apart") return { ...cluster, replicas, nodes };
-    const placement = this.#placementOf(machines, rows, sizesMb);
-    return { ...cluster, replicas, nodes, placement };
+    return { ...cluster, replicas, nodes, placement: this.#placementOf(machines, rows, sizesMb) };
   }
 
   /** Large models first, so that they find the slots with memory for them; a slot may host one task, or all. */

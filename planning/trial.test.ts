@@ -182,6 +182,11 @@ describe("limits of a share", () => {
     expect(reachOf(lenient(trialOf([0.55], 1200, crashing)))).toBeGreaterThan(0);
   });
 
+  test("rule a cluster out by four runs that agree, and not by two, which may have had one outage each", () => {
+    expect(reachOf(trialOf([0.98, 0.9801], 1200))).toBeGreaterThan(0);
+    expect(reachOf(trialOf([0.98, 0.9801, 0.9799, 0.98], 1200))).toBeLessThan(0);
+  });
+
   test("rule out a cluster that keeps its SLO exactly no more often than asked for", () => {
     // 1 − e^(−2.996) is 95.00%.
     const wrong = Array.from({ length: SEEDS }, (_, seed) => {
@@ -247,4 +252,33 @@ test("rare faults that no short run shows are not confirmed away: two thirds up 
     const shares = runs.map(({ metrics }) => metrics.sloAttainmentRatio ?? 0);
     expect(shares.reduce((sum, one) => sum + one, 0) / shares.length).toBeLessThan(0.85);
   }
+});
+
+/** One machine at a tenth of its capacity, whose outages of 4 s make 3.5% of its requests late. */
+function lone(percentile: number, seed: number) {
+  return scenarioOf({
+    pipelines: { p: { slo: { latencyMs: 100, percentile }, tasks: { serve: { model: "m" } } } },
+    models: { m: { service: { distribution: "deterministic", meanMs: 10 } } },
+    cluster: { nodes: [{ name: "n", count: 1, devices: { gpu: 1 } }], replicas: { serve: 1 } },
+    workload: { arrivals: "poisson", ratePerS: 10, durationS: 60 },
+    faults: {
+      detection: { intervalMs: 0, timeoutMs: 0, failures: 1 },
+      random: [{ kind: "crash", node: "n", mtbfS: 120, mttrS: 4 }],
+    },
+    run: { seed, replications: 40 },
+  });
+}
+
+test("crashes are as many as expected, so few runs confirm what they leave, and none in error", () => {
+  const answers = (percentile: number) =>
+    Array.from({ length: IS_LONG ? 60 : 6 }, (_, i) => {
+      const document = longRun(lone(percentile, i + 1));
+      const laboratory = new Laboratory(NO_INPUTS);
+      return finished(laboratory.confirm(document, goalsOf(document), 0.0125));
+    });
+  const found = answers(95);
+  expect(found.every(({ meets }) => meets)).toBe(true);
+  // The spread of these runs alone would take up to 240 of them.
+  expect(Math.max(...found.map(({ runs }) => runs.length))).toBeLessThanOrEqual(80);
+  expect(answers(97).filter(({ meets }) => meets)).toEqual([]);
 });

@@ -15,6 +15,7 @@ import { attainmentOf, type Goal } from "../results/slo.ts";
 import { drawnInputs } from "../scenario/compile/input-draws.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import {
+  availabilityControls,
   configurationLoad,
   replicationSteps,
   type SimulationInputs,
@@ -182,7 +183,8 @@ export class Laboratory {
       const steps = replicationSteps(document, inputs, replication, {}, EVENTS_A_LOOK);
       const { summary: found } = yield* this.watched(steps);
       // Thousands are kept, without what no plan reads.
-      summary = { ...found, tasks: {}, curveMs: [] };
+      const controls = availabilityControls(document, inputs, found);
+      summary = { ...found, controls, tasks: {}, curveMs: [] };
       if (key !== null) this.#known?.set(key, summary);
     }
     this.requests += summary.requests;

@@ -14,6 +14,7 @@
 
 import type { RunSummary } from "../engine/metrics/summary.ts";
 import type { Stability } from "../engine/stability/judge-stability.ts";
+import { controlled } from "../engine/statistics/control-variates.ts";
 import type { Estimate } from "../engine/statistics/estimate.ts";
 import { estimate, type Interval, wilson95 } from "../engine/statistics/estimate.ts";
 import type { Parts } from "../scenario/schema/scenario.ts";
@@ -29,7 +30,7 @@ export interface Goal {
 }
 
 /** The part of a run that judging reads. */
-export type SloRun = Pick<RunSummary, "counted" | "metrics" | "pipelines">;
+export type SloRun = Pick<RunSummary, "counted" | "metrics" | "pipelines" | "controls">;
 
 interface Attainment {
   /** NaN where no run had requests. */
@@ -76,18 +77,21 @@ export function attainmentOf(
 ): Attainment {
   const values: number[] = [];
   let requests = 0;
-  for (const { pipelines, metrics, counted } of runs) {
+  const known: (readonly number[])[] = [];
+  for (const { pipelines, metrics, counted, controls = [] } of runs) {
     // A pipeline has figures of its own where there are several.
     const own = pipelines[pipeline] ?? { ...metrics, requests: counted };
     if (own.sloAttainmentRatio === undefined) continue;
     values.push(own.sloAttainmentRatio);
+    known.push(controls);
     requests += own.requests;
   }
   const changes = deviations(drawn, runs, ({ pipelines, metrics }) => {
     return (pipelines[pipeline] ?? metrics).sloAttainmentRatio;
   });
-  const interval = intervalOf(values, requests, inputHalfWidth95(changes));
-  const found = withChanges(estimate(values), changes);
+  const sharper = controlled(values, known);
+  const interval = intervalOf(sharper, requests, inputHalfWidth95(changes));
+  const found = withChanges(estimate(sharper), changes);
   return { estimate: found, requests, changes, state: stateOf(share, interval) };
 }
 

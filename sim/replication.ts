@@ -5,13 +5,16 @@ import { type Batches, BatchSeries, mser5 } from "../engine/metrics/one-run.ts";
 import type { Run } from "../engine/run.ts";
 import { offeredRatePerS } from "../engine/stability/judge-stability.ts";
 import { type OfferedLoad, offeredLoad } from "../engine/stability/offered-load.ts";
+import { meanOf } from "../engine/statistics/estimate.ts";
+import { reachableShare } from "../engine/system/faults.ts";
+import { membersOf } from "../engine/system/system.ts";
 import { type DrawnRun, drawsOf } from "../results/input-effects.ts";
 import type { ServingCapacity } from "../scenario/checks/checks.ts";
 import { compileSystem, type MeasuredInputs } from "../scenario/compile/compile.ts";
 import { drawnInputs } from "../scenario/compile/input-draws.ts";
 import { traceSizesOf } from "../scenario/compile/trace-rows.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
-import { createScheduler } from "../schedulers/create-scheduler.ts";
+import { createScheduler, traitsOf } from "../schedulers/create-scheduler.ts";
 import type { OwnSchedulers } from "../schedulers/own-scheduler.ts";
 import { type RunOptions, type RunResult, runSteps } from "./run-steps.ts";
 
@@ -75,6 +78,31 @@ export function* replicationSteps(
   const scheduler = running === undefined ? make() : running(make);
   const guarded = running === undefined ? options : { ...options, running };
   return yield* runSteps({ ...run, scheduler, seed }, guarded, eventsAStep);
+}
+
+/**
+ * How far the share of time for which replicas of each pool could be reached is above what it is expected to be; nothing
+ * where some of that is not known beforehand.
+ */
+export function availabilityControls(
+  document: ScenarioDocument,
+  inputs: SimulationInputs,
+  { tasks }: Pick<RunResult["summary"], "tasks">,
+): readonly number[] {
+  const { warmupS, durationS } = document.workload as { warmupS: unknown; durationS?: number };
+  if (typeof warmupS !== "number" || durationS === undefined) return [];
+  if ((document.faults?.random ?? []).length === 0) return [];
+  const { system } = compiled(document, inputs);
+  if (traitsOf(document.scheduler, system, inputs.own).scales) return [];
+  const controls = system.pools.flatMap((pool) => {
+    const shares = membersOf(pool).map((replica) =>
+      reachableShare(system.faults, replica, warmupS * 1e6, durationS * 1e6),
+    );
+    if (shares.includes(null)) return [null];
+    const expected = meanOf(shares as number[]);
+    return expected === 1 ? [] : [tasks[pool.name].availabilityRatio - expected];
+  });
+  return controls.includes(null) ? [] : (controls as number[]);
 }
 
 /** The replication again, with each of its draws of measured inputs; none where their doubt is not known. */

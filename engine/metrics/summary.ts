@@ -26,6 +26,8 @@ export interface RunSummary {
   readonly planGaps?: readonly (number | null)[];
   /** Null when the window is too short. */
   readonly growth: Growth | null;
+  /** Figures less their expectations, which explain a part of the others; left out where nobody asked for them. */
+  readonly controls?: readonly number[];
   /** Set where a configuration has one run only. */
   readonly intervals?: OneRunIntervals;
 }

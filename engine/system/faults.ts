@@ -47,6 +47,29 @@ export function noticedUs({ intervalUs, timeoutUs, failures }: Detection, sinceU
 }
 
 /**
+ * Share of a span that a replica is expected to be reachable for, if nothing is broken at time 0; null where it does not
+ * crash and come back at exponential times by one cause at most, of which the two-state Markov chain knows it.
+ */
+export function reachableShare(
+  faults: FaultSystem | null,
+  replica: number,
+  fromUs: number,
+  toUs: number,
+): number | null {
+  const isCause = ({ kind, replicas }: FaultCause) => kind !== "slow" && replicas.includes(replica);
+  const [cause, ...others] = (faults?.causes ?? []).filter(isCause);
+  if (cause === undefined) return 1;
+  const { timing } = cause;
+  if (others.length > 0 || timing.kind === "once") return null;
+  if (timing.up.kind !== "exponential" || timing.down.kind !== "exponential") return null;
+  const { upUs, downUs } = timing;
+  const relaxationUs = (upUs * downUs) / (upUs + downUs);
+  const wholeUs =
+    relaxationUs * (Math.exp(-fromUs / relaxationUs) - Math.exp(-toUs / relaxationUs));
+  return 1 - (downUs / (upUs + downUs)) * (1 - wholeUs / (toUs - fromUs));
+}
+
+/**
  * Share of its full speed that a replica has in the long run: mtbf / (mtbf + mttr) for each random crash or
  * partition, and the mean speed for each random slow-down. Repeated work is not counted.
  */

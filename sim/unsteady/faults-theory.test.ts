@@ -1,6 +1,13 @@
 /** Random faults against closed forms, over twenty replications. */
 import { describe, expect, test } from "vitest";
-import { fixedService, replicate, scenarioOf, zScore } from "../scenario.test-support.ts";
+import { availabilityControls } from "../replication.ts";
+import {
+  fixedService,
+  NO_INPUTS,
+  replicate,
+  scenarioOf,
+  zScore,
+} from "../scenario.test-support.ts";
 
 const REPLICATIONS = 20;
 const PROMPT = { intervalMs: 0, timeoutMs: 0, failures: 1 };
@@ -52,6 +59,43 @@ describe("availability is mtbf / (mtbf + mttr), whatever the distributions", () 
       0.75,
     );
   });
+});
+
+test("of a span after a whole start is more, as the chain of two states has it", () => {
+  const base = {
+    cluster: { nodes: [{ name: "n", count: 2, devices: { slot: 1 } }], replicas: { serve: 2 } },
+    workload: { arrivals: "deterministic", ratePerS: 1, durationS: 12, warmupS: 2 },
+  };
+  const broken = { kind: "crash", node: "n", mtbfS: 20, mttrS: 10 };
+  const document = scenarioOf({ ...base, faults: { detection: PROMPT, random: [broken] } });
+  const runs = replicate(document, 100 * REPLICATIONS);
+  const controls = runs.map((run) => availabilityControls(document, NO_INPUTS, run));
+  expect(controls[0]).toHaveLength(1);
+  const z = zScore(
+    controls.map(([one]) => one),
+    0,
+  );
+  expect(Math.abs(z), `z = ${z}`).toBeLessThan(3);
+  // In the long run two thirds are up, in this span more than three quarters.
+  const expected = runs[0].tasks.serve.availabilityRatio - controls[0][0];
+  expect(expected).toBeCloseTo(
+    2 / 3 + (1 / 3) * (20 / 3 / 10) * (Math.exp(-0.3) - Math.exp(-1.8)),
+    9,
+  );
+
+  const others = [
+    [{ ...broken, repair: { distribution: "deterministic" } }],
+    [broken, { ...broken, kind: "partition" }],
+  ];
+  for (const random of others) {
+    const unknown = scenarioOf({ ...base, faults: { detection: PROMPT, random } });
+    expect(availabilityControls(unknown, NO_INPUTS, runs[0])).toEqual([]);
+  }
+  const slow = scenarioOf({
+    ...base,
+    faults: { random: [{ ...broken, kind: "slow", factor: 2 }] },
+  });
+  expect(availabilityControls(slow, NO_INPUTS, runs[0])).toEqual([]);
 });
 
 /**
