@@ -75,7 +75,7 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
       describe: "file of the decision table (JSON); default: which-scheduler.json there",
     },
   })
-  .example("$0", "some 15 minutes on two free cores")
+  .example("$0", "some 12 minutes on two free cores")
   .example("$0 --only drf mesos", "two claims")
   .example(
     "$0 --page docs/scheduler-study.md --table schedulers/which-scheduler.json",
