@@ -196,6 +196,19 @@ const OF_USERS = {
     },
     workload: { arrivals: "gamma", cv: 5, ratePerS: 10, requests: 1000 },
   },
+  // Proteus and Loki, the study's choice for most shared devices, want a slot for each task.
+  "one device with two models, of which the study's choice takes none": {
+    pipelines: {
+      p: { slo: { latencyMs: 400 }, tasks: { a: { model: "a" } } },
+      q: { slo: { latencyMs: 500 }, tasks: { b: { model: "b" } } },
+    },
+    models: { a: loaded(20), b: loaded(30) },
+    cluster: {
+      nodes: [{ name: "box", count: 1, devices: { gpu: { slots: 1, memoryMb: 6000, sharing } } }],
+      replicas: { a: 1, b: 1 },
+    },
+    workload: { arrivals: "poisson", ratePerS: 10, requests: 1000 },
+  },
   "a branch": {
     pipelines: {
       p: {
@@ -226,9 +239,9 @@ test.each(Object.entries(OF_USERS))(
     expect(tried[0].name).toBe("fifo");
     expect(tried.find((one) => one.name === answer)?.isBest).toBe(true);
     const own = tried.find((one) => one.name === decision.use?.name);
-    if (own?.isBest) expect(answer).toBe(own.name);
+    if (own?.isBest) expect([own.name, "fifo"]).toContain(answer);
     const text = (await tandemHere(folder, words)).stdout.replace(/\s+/g, " ");
-    expect(text.includes("does worse than")).toBe(own?.isBest !== true);
+    expect(text.includes("does worse than")).toBe(own?.isBest === false);
     expect(text, "levels are told in words").toMatch(/requests of one task|tasks in a row/);
     expect(text).toContain(`use ${answer} as --set`);
     expect(text).toContain(`fifo ${tried[0].inTime.mean}%`);
@@ -247,12 +260,13 @@ test("a row that loses on the scenario itself is not the answer, and the simples
   expect(proteus.overFirst.mean + proteus.overFirst.halfWidth95).toBeLessThan(0);
   expect([fifo, proteus, loki].map(({ isBest }) => isBest)).toEqual([true, false, true]);
   expect(answerOf("proteus", tried)).toBe("fifo");
-  expect(answerOf("loki", tried)).toBe("loki");
+  expect(answerOf("loki", tried), "no better than the simplest").toBe("fifo");
+  expect(answerOf("loki", [proteus, loki])).toBe("loki");
+  expect(answerOf(undefined, [proteus, loki])).toBe("loki");
   expect(answerOf("proteus", "no reason")).toBe("proteus");
 });
 
 test.each([
-  ["no pipeline has an SLO", { pipelines: { p: { tasks: { a: { model: "a" } } } } }],
   [
     "its runs take more than seconds",
     { workload: { arrivals: "poisson", ratePerS: 10, requests: 1e6 } },
@@ -268,7 +282,6 @@ test.each([
     pipelines: { p: { slo: { latencyMs: 200 }, tasks: { a: { model: "a" } } } },
     models: { a: service(30) },
     cluster: { replicas: { a: 2 } },
-    workload: { arrivals: "poisson", ratePerS: 10, requests: 1000 },
     ...sections,
   };
   writeFileSync(join(folder, "s.yaml"), JSON.stringify(document));
@@ -279,8 +292,16 @@ test.each([
   const words = ["schedulers", "--for", "s.yaml"];
   const { stdout } = await tandemHere(folder, [...words, "--json"]);
   const { tried, answer, decision } = JSON.parse(stdout) as WhichScheduler;
-  expect([tried, answer]).toEqual([reason, decision.use?.name]);
+  expect(tried).toContain(reason);
+  expect(answer).toBe(decision.use?.name);
   expect((await tandemHere(folder, words)).stdout).toContain(`no: ${reason}`);
+});
+
+test("without an SLO no scheduler is better than another", async () => {
+  const words = ["schedulers", "--for", "queueing/mm1.yaml"];
+  const { code, stderr } = await tandemHere(SCENARIOS, words);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/no pipeline has an SLO.*\n.*--set pipelines\.\w+\.slo\.latencyMs=/);
 });
 
 test("an unsound scenario has no answer but its issues, and a name goes without --for", async () => {

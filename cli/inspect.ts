@@ -135,7 +135,7 @@ function whichText(which: WhichScheduler): string {
     ...(answer === undefined ? [] : [["as", set.join(" ") || APART] as [string, string]]),
     ...(tried === undefined ? [] : triedText(tried, instead ?? use.name, answer)),
   ]);
-  const taken = instead === undefined ? "" : `; ${instead} is as good there, and is taken`;
+  const taken = instead === undefined ? "" : `; ${instead} is as good in the study`;
   const checks = [
     ...(refused === undefined
       ? []
@@ -159,19 +159,17 @@ function triedText(
     const over = i === 0 ? "" : `, ${pointsText(overFirst)} over ${first}`;
     return `${name} ${inTime.mean}%${over}`;
   });
-  const { mean, halfWidth95 } = tried.find(({ name }) => name === own)?.overFirst ?? ZERO;
-  const gain = own === first || mean > halfWidth95 ? "" : `, nor better than ${first}`;
+  const mine = tried.find(({ name }) => name === own);
+  const others = plural(tried.length - 1, "other");
   const verdict =
-    answer === own
-      ? `${own} is not shown to be worse than another${gain}`
-      : `${own}, the study's choice, does worse than ${answer}`;
+    mine === undefined || answer === own
+      ? `${answer} is not shown to be worse than ${others}`
+      : `${own}, the study's choice, ${mine.isBest ? "is no better" : "does worse"} than ${answer}`;
   return [
     ["tried here", verdict],
     ["in time here", figures.join("; ")],
   ];
 }
-
-const ZERO: Estimate = { mean: 0, halfWidth95: 0 };
 
 const pointsText = ({ mean, halfWidth95 }: Estimate): string => `${mean} ± ${halfWidth95} points`;
 

@@ -27,7 +27,7 @@ interface Candidate {
 }
 
 /** Seeds, and events of all runs: as many take seconds. */
-const MOST = { replications: 8, events: 2e6 };
+const MOST = { replications: 8, events: 4e6 };
 const LEAST_REPLICATIONS = 3;
 /** A language model's request takes part in so many iterations that are not shared, roughly. */
 const ITERATIONS_EACH = 40;
@@ -38,13 +38,10 @@ export async function trySchedulers(
   candidates: readonly Candidate[],
   signal?: AbortSignal,
 ): Promise<readonly TriedScheduler[] | string> {
-  const { document } = loaded;
-  if (Object.values(document.pipelines).every(({ slo }) => slo === undefined)) {
-    return "no pipeline has an SLO";
-  }
   const eachTime = candidates.length * eventsOf(loaded);
   const replications = Math.min(MOST.replications, Math.floor(MOST.events / eachTime));
-  if (replications < LEAST_REPLICATIONS) return "its runs take more than seconds";
+  if (replications < LEAST_REPLICATIONS)
+    return "its runs take more than seconds; shorten workload.requests or workload.durationS";
   if (asksForSolver(candidates)) useSolver(await loadHighs());
   const inputs = inputsOf(loaded);
   const runs: number[][] = [];

@@ -29,14 +29,18 @@ export interface WhichScheduler {
   readonly decision: Decision;
   /** Why the scenario does not take the row's scheduler. */
   readonly refused?: string;
-  /** A preset that is not shown to be worse and that the scenario takes, in the place of a refused one. */
+  /** One that is as good in the study and that the scenario takes, in the place of a refused one. */
   readonly instead?: string;
   /**
    * On the scenario itself, for seconds: fifo (of language models vllm), the row's scheduler or the one in its place, and
-   * others that are as good in the study, or better with other models; or the reason why they were not tried.
+   * others that are as good in the study, better with other models, or best in other cases; or the reason why they were
+   * not tried.
    */
   readonly tried?: readonly TriedScheduler[] | string;
-  /** The scheduler to use: that of the row, unless another is shown to keep more of the scenario's requests in time. */
+  /**
+   * The scheduler to use: the first of those tried where it does as well; else that of the row, unless another is shown to
+   * keep more of the scenario's requests in time.
+   */
   readonly answer?: string;
   /** Values by path with which the scenario has it; none where that is a cluster of another shape. */
   readonly values?: Readonly<Record<string, unknown>>;
@@ -52,8 +56,8 @@ export function decisionTable(): readonly Decision[] {
 
 /**
  * Finds the row of the study for a scenario's own configuration, without its sweep, and tries its scheduler there.
- * Throws Fault("invalid-input") with the issues of one that is not sound, Fault("usage") for a kind of arrivals that the
- * study does not know.
+ * Throws Fault("invalid-input") with the issues of one that is not sound or has no SLO, Fault("usage") for a kind of
+ * arrivals that the study does not know.
  */
 export async function whichScheduler(
   loaded: Scenario,
@@ -61,12 +65,19 @@ export async function whichScheduler(
 ): Promise<WhichScheduler> {
   checkedSweep(loaded, schedulerChecks(loaded.own));
   const { document } = loaded;
+  if (Object.values(document.pipelines).every(({ slo }) => slo === undefined)) {
+    const [name] = Object.keys(document.pipelines);
+    throw new Fault("invalid-input", "no pipeline has an SLO, by which schedulers are told apart", {
+      hint: `--set pipelines.${name}.slo.latencyMs=500, or what its clients wait for`,
+    });
+  }
   const system = compileSystem(document, loaded);
   const factors =
     engineFactorsOf(system) ??
     factorsOf(system, document.workload, traceOf(document, loaded.traces));
   const wanted: AnyCase = caseOf<AnyCase>(factors);
-  const decision = decisionTable().find(({ case: of }) => isSame(of, wanted));
+  const table = decisionTable();
+  const decision = table.find(({ case: of }) => isSame(of, wanted));
   if (decision === undefined) throw new Error(`the table lacks ${JSON.stringify(wanted)}`);
   const found = { schema: "tandem/which-scheduler@1", factors, decision } as const;
   if (decision.use === null) return found;
@@ -83,20 +94,23 @@ export async function whichScheduler(
   const ties = beside.flatMap(byName);
   const [own] = typeof row === "string" ? ties : [row];
   const refused = typeof row === "string" ? { refused: row } : {};
-  if (own === undefined) return { ...found, ...refused };
   const better = elsewhere?.holds === false ? byName(elsewhere.best) : [];
-  const all = [...byName(policy === undefined ? "fifo" : "vllm"), own, ...better, ...ties];
+  const winners = [...new Set(table.flatMap(({ use }) => use?.name.replace(TUNED, "") ?? []))];
+  const others = winners.flatMap(byName).sort((a, b) => placeIn(beside, a) - placeIn(beside, b));
+  const simple = byName(policy === undefined ? "fifo" : "vllm");
+  const all = [...simple, ...(own === undefined ? [] : [own]), ...better, ...others, ...ties];
   const candidates = all
     .filter(({ values }, i) => all.findIndex((one) => isDeepStrictEqual(one.values, values)) === i)
     .slice(0, MOST_TRIED);
   const tried = await trySchedulers(loaded, candidates, signal);
-  const answer = answerOf(own.name, tried);
-  const { values } = candidates.find((one) => one.name === answer) ?? own;
+  const answer = answerOf(own?.name, tried);
+  const values = candidates.find((one) => one.name === answer)?.values;
   const sweep = assigned("sweep", { points: candidates.map((one) => one.values) });
   const before = Object.entries(loaded.overrides).map(([path, value]) => assigned(path, value));
   const command = repeatCommand("simulate", loaded.file, { set: [...before, sweep] });
-  const instead = typeof row === "string" ? { instead: own.name } : {};
-  return { ...found, ...refused, ...instead, tried, answer, values, command };
+  const instead = typeof row === "string" && own !== undefined ? { instead: own.name } : {};
+  const use = answer === undefined || values === undefined ? {} : { answer, values };
+  return { ...found, ...refused, ...instead, tried, ...use, command };
 }
 
 interface Candidate {
@@ -130,16 +144,28 @@ function candidateOf(
 
 const ordersIterations = (name: string): boolean => ITERATIONS.some((one) => one.name === name);
 
-/** The row's own, unless others are shown to be better here: then the first of the best, which is the simplest. */
-export function answerOf(own: string, tried: readonly TriedScheduler[] | string): string {
-  if (typeof tried === "string" || tried.find(({ name }) => name === own)?.isBest) return own;
+/**
+ * The first of those tried, which is the simplest, where it is among the best here; else the row's own, unless others are
+ * shown to be better: then the first of the best.
+ */
+export function answerOf(
+  own: string | undefined,
+  tried: readonly TriedScheduler[] | string,
+): string | undefined {
+  if (typeof tried === "string") return own;
   const best = tried.filter(({ isBest }) => isBest);
   const least = (1 - DEFAULT_MARGIN) * Math.max(...best.map(({ inTime }) => inTime.mean));
-  return best.find(({ inTime }) => inTime.mean >= least)?.name ?? own;
+  const first = best.find(({ inTime }) => inTime.mean >= least)?.name;
+  if (first === tried[0].name || !best.some(({ name }) => name === own)) return first;
+  return own;
 }
 
-/** Fifo, the answer, and others. */
-const MOST_TRIED = 4;
+/** Fifo, the row's, and others: first those that the row has beside it and that are best in other cases. */
+const MOST_TRIED = 9;
+const TUNED = /, tuned$/;
+
+const placeIn = (beside: readonly string[], { name }: Candidate): number =>
+  beside.includes(name) ? 0 : 1;
 
 /** The policy of engines for prompts and others for tokens, which is no value of a scenario. */
 const APART = "distserve";

@@ -78,13 +78,17 @@ type FactorsOf<Of> = { readonly [Key in keyof Of]: Factor<Of[Key]> };
 export type Factors = FactorsOf<Case>;
 export type EngineFactors = FactorsOf<EngineCase>;
 
-/** Between the study's levels: batches at half of a job's time or at all of it, SLOs of 3 and 10 times the latency. */
-const MOST_SHARE = 0.75;
-const MOST_TIGHT = 5.5;
-/** Of the gaps between arrivals; those of the study's traces vary by 1 and by 5 to 10. */
-const MOST_STEADY_CV = 2;
-/** For language models, whose tight SLOs are 2 to 4 times an idle engine's times in the study, and loose ones 6 or more. */
-const MOST_TIGHT_TOKENS = 4.5;
+/** Between the study's levels. */
+export const BORDERS = {
+  /** Batches at half of a job's time, or at nine tenths. */
+  batchShare: 0.75,
+  /** SLOs of 3 and of 10 times the latency. */
+  tight: 5.5,
+  /** For language models SLOs of 2 to 4 times an idle engine's times, and of 6 or more. */
+  tightTokens: 4.5,
+  /** Of the gaps between arrivals, which vary by 1 and by 5 to 10. */
+  steadyCv: 2,
+};
 
 /** The factors of a scenario's own configuration. */
 export function factorsOf(
@@ -155,7 +159,7 @@ function tokenGoalOf(
   const { ratio, what } = goals.reduce((a, b) => (b.ratio < a.ratio ? b : a));
   if (!Number.isFinite(ratio)) return { level: "loose", reason: "no pipeline has an SLO" };
   const reason = `the shortest SLO is ${ratio.toFixed(1)} times the ${what}'s time on an idle engine`;
-  return { level: ratio <= MOST_TIGHT_TOKENS ? "tight" : "loose", reason };
+  return { level: ratio <= BORDERS.tightTokens ? "tight" : "loose", reason };
 }
 
 function batchingOf({ pools, replicas }: System): Factors["batching"] {
@@ -168,7 +172,7 @@ function batchingOf({ pools, replicas }: System): Factors["batching"] {
     });
   const share = meanOf(shares);
   const percent = `${Math.round(100 * share)}%`;
-  return share <= MOST_SHARE
+  return share <= BORDERS.batchShare
     ? { level: "batches", reason: `a job takes ${percent} of its time in the best batch` }
     : { level: "single", reason: `a job takes ${percent} of its time even in the best batch` };
 }
@@ -202,7 +206,7 @@ function goalOf(system: System): Factors["goal"] {
   const least = Math.min(...ratios);
   if (!Number.isFinite(least)) return { level: "loose", reason: "no pipeline has an SLO" };
   const reason = `the shortest SLO is ${least.toFixed(1)} times the latency of a request alone`;
-  return { level: least <= MOST_TIGHT ? "tight" : "loose", reason };
+  return { level: least <= BORDERS.tight ? "tight" : "loose", reason };
 }
 
 function arrivalsOf(workload: WorkloadDocument, traceUs: readonly number[]): Factors["arrivals"] {
@@ -211,7 +215,7 @@ function arrivalsOf(workload: WorkloadDocument, traceUs: readonly number[]): Fac
     cv === null
       ? `${workload.arrivals} arrivals come in bursts`
       : `gaps of ${workload.arrivals} arrivals vary by ${cv.toFixed(1)} times their mean`;
-  return { level: cv === null || cv > MOST_STEADY_CV ? "bursty" : "steady", reason };
+  return { level: cv === null || cv > BORDERS.steadyCv ? "bursty" : "steady", reason };
 }
 
 /** The variation of the gaps; null where rates jump or all come at once. Rates that drift count as steady. */

@@ -8,9 +8,16 @@ import { highest, inPercent, rounded, unseen } from "./advice.ts";
 import { type Arm, fixedArms, TUNED } from "./arms.ts";
 import { CASES, type OwnCase } from "./cases.ts";
 import type { Sections } from "./claim.ts";
-import { type CaseResult, type Effort, type Member, pointsOver, runsOfArms } from "./field.ts";
+import {
+  type CaseResult,
+  type Effort,
+  MARGIN,
+  type Member,
+  pointsOver,
+  runsOfArms,
+} from "./field.ts";
 import type { Runs } from "./knees.ts";
-import { caseWords, pointsText, table } from "./markdown.ts";
+import { caseWords, percent, pointsText, table } from "./markdown.ts";
 
 export const OWN_CASES: readonly OwnCase[] = CASES.filter(
   ({ batching }) => batching === "single",
@@ -93,7 +100,7 @@ export function ownSection(results: readonly CaseResult<OwnCase>[], rows: Rows):
     "The cases where batches gain nothing once more, with SSD MobileNet v2 (19.8 ms), PaddleOCR's reader of plates (42.2 ms) and the first again, as",
     "`tandem calibrate` measured them on one thread of an AMD EPYC (`bench/study/measured`). They take one input at a time, load in 0.3 s, vary by 18% where",
     "the TITAN X varies by 1%, and are known to 6%. The advice is that of the table above, made from YOLO9000, without its limits of batches. Beside it are",
-    `baselines and systems at their published constants. It is not shown to be worse than another in ${lines.length - lost.length} of the ${lines.length} cases that any serves.`,
+    `baselines and systems at their published constants. It is not shown to be worse than another by more than ${percent(MARGIN)} in ${lines.length - lost.length} of the ${lines.length} cases that any serves.`,
     ...(lost.length === 0
       ? []
       : [

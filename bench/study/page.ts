@@ -2,7 +2,12 @@
 import { grouped } from "../../engine/basics/iterables.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
-import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
+import {
+  BORDERS,
+  type Case,
+  type Decision,
+  type EngineCase,
+} from "../../results/which-scheduler.ts";
 import { decisions } from "./advice.ts";
 import { ABLATED, SETTINGS, TUNED } from "./arms.ts";
 import { GOALS, type OwnCase } from "./cases.ts";
@@ -83,7 +88,7 @@ export function studyPage({
     "### A system as baseline and mechanism",
     "",
     "Goodput at the knee in percent of the capacity, as the mean of all cases, and the mean over those with tight or loose",
-    "SLOs, steady or bursty arrivals. Each line adds a mechanism to the one before, up to the systems.",
+    "SLOs, steady or bursty arrivals. Baselines have one mechanism or several; a system has its own besides.",
     "",
     ...ladder(results),
     "",
@@ -148,6 +153,9 @@ const legend = (machine: string): string[] => [
   "better by these points. A scheduler is chosen by all windows of arrivals, which flatter it as they choose it. So both gains, and what is in",
   "time, are those that each window gives to the choice of all other windows. A star: tuned, with the best of the settings that a search tried for the case. A dagger: the advice did not",
   "carry over to [models of ours](#the-advice-on-models-of-ours).",
+  "",
+  `For \`--for\` an SLO is tight up to ${BORDERS.tight} times the latency of a request alone (of a language model's ${BORDERS.tightTokens}), arrivals are steady up to`,
+  `a variation of ${BORDERS.steadyCv} between them, and batches gain where a job takes ${percent(BORDERS.batchShare)} of its time or less in the best one.`,
   "",
   "Written by `npm run study:schedulers`; do not edit. All figures are simulated. The same code gives the same figures;",
   `run on ${machine}.`,
@@ -228,6 +236,7 @@ function setting({ plays, windows }: Effort): string[] {
     "- **One task, or a chain:** three pipelines of one task, or one of three tasks in a row. Three devices in either case.",
     "- **Own devices, or shared:** each model on a device of its own, in memory; or all on all three devices, in time slices of 2 ms, with",
     "  memory for two of the three models (1.9 GB each for VGG, 4.1 GB for YOLO9000) and 45 ms to load one (assumed: 528 MB at 12 GB/s).",
+    "  `proteus` and `loki` give each model a device there, as many as there are: what they gain is that they share nothing.",
     `- **Tight or loose SLO:** ${GOALS.tight} or ${GOALS.loose} times the latency of a request alone.`,
     "- **Steady or bursty:** arrivals of Azure's traces of chats (gaps of cv 1) and of code completion (cv 5 to 10), sped up to each load.",
     "",
