@@ -56,7 +56,7 @@ export async function trySchedulers(
   return judged(candidates, runs);
 }
 
-/** Of one run, roughly. */
+/** Estimates the events of one run, roughly. */
 function eventsOf({ document: { models, pipelines, workload }, traces }: Scenario): number {
   const hasEngines = Object.values(models).some(({ tokens }) => tokens !== undefined);
   const tasks = Object.values(pipelines).map((pipeline) => Object.keys(pipeline.tasks).length);

@@ -29,7 +29,7 @@ export interface WhichScheduler {
   readonly decision: Decision;
   /** Why the scenario does not take the row's scheduler. */
   readonly refused?: string;
-  /** One that is as good in the study and that the scenario takes, in the place of a refused one. */
+  /** This scheduler is as good in the study, and the scenario takes it in the place of the refused one. */
   readonly instead?: string;
   /**
    * On the scenario itself, for seconds: fifo (of language models vllm), the row's scheduler or the one in its place, and

@@ -36,7 +36,7 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
   const system = compileSystem(document, inputs);
   return system.pipelines.flatMap((pipeline) => {
     const { name, sloUs, tasks } = pipeline;
-    // Of a language model only an engine knows how long an answer takes.
+    // An answer of a language model takes what its lengths and its engine make of it.
     if (tasks.some(({ tokens }) => tokens !== null)) return [];
     const meanUs = unloadedUs(system, pipeline);
     if (meanUs <= sloUs) return [];

@@ -78,15 +78,15 @@ type FactorsOf<Of> = { readonly [Key in keyof Of]: Factor<Of[Key]> };
 export type Factors = FactorsOf<Case>;
 export type EngineFactors = FactorsOf<EngineCase>;
 
-/** Between the study's levels. */
+/** Borders lie between the study's levels. */
 export const BORDERS = {
-  /** Batches at half of a job's time, or at nine tenths. */
+  /** A job of a batch takes half of its time alone in the study, or nine tenths. */
   batchShare: 0.75,
-  /** SLOs of 3 and of 10 times the latency. */
+  /** The study has SLOs of 3 and of 10 times the latency. */
   tight: 5.5,
-  /** For language models SLOs of 2 to 4 times an idle engine's times, and of 6 or more. */
+  /** Language models have SLOs of 2 to 4 times an idle engine's times there, or of 6 and more. */
   tightTokens: 4.5,
-  /** Of the gaps between arrivals, which vary by 1 and by 5 to 10. */
+  /** The study's gaps between arrivals vary by 1, or by 5 to 10, as coefficients of variation. */
   steadyCv: 2,
 };
 
@@ -157,7 +157,7 @@ function tokenGoalOf(
     { ratio: pipeline.sloUs / unloadedUs(system, pipeline), what: "answer" },
   ]);
   const { ratio, what } = goals.reduce((a, b) => (b.ratio < a.ratio ? b : a));
-  if (!Number.isFinite(ratio)) return { level: "loose", reason: "no pipeline has an SLO" };
+  if (!Number.isFinite(ratio)) return { level: "loose", reason: "no language model has an SLO" };
   const reason = `the shortest SLO is ${ratio.toFixed(1)} times the ${what}'s time on an idle engine`;
   return { level: ratio <= BORDERS.tightTokens ? "tight" : "loose", reason };
 }
@@ -204,7 +204,6 @@ function devicesOf({ replicas, pools, models }: System): Factors["devices"] {
 function goalOf(system: System): Factors["goal"] {
   const ratios = system.pipelines.map((pipeline) => pipeline.sloUs / unloadedUs(system, pipeline));
   const least = Math.min(...ratios);
-  if (!Number.isFinite(least)) return { level: "loose", reason: "no pipeline has an SLO" };
   const reason = `the shortest SLO is ${least.toFixed(1)} times the latency of a request alone`;
   return { level: least <= BORDERS.tight ? "tight" : "loose", reason };
 }

@@ -1,4 +1,4 @@
-/** What the blocks of a text's keys and values hold: the text up to their ends, so that equal beginnings are found. */
+/** Numbers the blocks of a text: two blocks have one number where the texts are equal up to the ends of these blocks. */
 import { createHash } from "node:crypto";
 import type { ContentOf } from "../../engine/tokens/kv-blocks.ts";
 

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { RandomStream } from "../random/stream.ts";
 import { controlled } from "./control-variates.ts";
-import { estimate } from "./estimate.ts";
+import { estimate, meanOf, studentT, sumOf } from "./estimate.ts";
 
 const RUNS = 40;
 const SEEDS = 1000;
@@ -39,6 +39,25 @@ test("intervals are as much narrower as the control explains, and hold the truth
     expect(mean / (1 + slope ** 2)).toBeGreaterThan(0.85);
     expect(mean / (1 + slope ** 2)).toBeLessThan(1.15);
   }
+});
+
+test("the error is that of a regression's value where its control is as expected, with the doubt of the slope", () => {
+  const { values, controls } = drawnRuns(5);
+  // Their mean lies beside what is expected, so that the doubt of the slope counts.
+  const xs = controls.map(([one]) => one + 0.5);
+  const found = estimate(
+    controlled(
+      values,
+      xs.map((x) => [x]),
+    ),
+  );
+  const [meanX, meanY] = [meanOf(xs), meanOf(values)];
+  const sxx = sumOf(xs.map((x) => (x - meanX) ** 2));
+  const slope = sumOf(xs.map((x, i) => (x - meanX) * (values[i] - meanY))) / sxx;
+  const left = sumOf(xs.map((x, i) => (values[i] - meanY - slope * (x - meanX)) ** 2));
+  const error = Math.sqrt((left / (RUNS - 2)) * (1 / RUNS + meanX ** 2 / sxx));
+  expect(found.mean).toBeCloseTo(meanY - slope * meanX, 4);
+  expect(found.halfWidth95).toBeCloseTo(studentT(RUNS - 1, 0.025) * error, 4);
 });
 
 test("two controls that always change together tell as much as one", () => {
