@@ -52,7 +52,6 @@ describe("each factor changes with its own part of the scenario", () => {
     ["pipelines of one task", made(ONE), { tasks: "one" }],
     ["a device for both", made({ cluster: SHARED }), { devices: "shared" }],
     ["a short SLO", made({}, { slo: { latencyMs: 100 } }), { goal: "tight" }],
-    ["no SLO", made({}, {}), {}],
     [
       "gaps that vary",
       made({ workload: { arrivals: "gamma", cv: 4, ratePerS: 1, requests: 9 } }),
