@@ -109,11 +109,19 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
   }
 
   async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-    for (let looks = 0; !(await holds()); looks++) {
-      expect(looks).toBeLessThan(300);
+    // Less than the test's own limit, whose failure tells neither what it waited for nor why.
+    for (const end = performance.now() + 80_000; !(await holds()); ) {
+      if (performance.now() > end) expect.fail(`not so: ${holds}\n${logs()}`);
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
+
+  const logs = (): string =>
+    ["supervisor", "gateway"]
+      .map((name) => `.tandem/${name}.log`)
+      .filter((file) => workplace.has(file))
+      .map((file) => `${file}: ${workplace.read(file).slice(-3000)}`)
+      .join("\n");
 
   /** Steps of jobs, with their machines, as `12.3 n0`; of one name only, if it is given. */
   const steps = (name = ""): readonly string[] =>

@@ -37,7 +37,7 @@ interface Allocation {
   readonly groups: ReadonlyMap<string, AllocatedGroup>;
   /** Resolves when the job ends unasked, with what happened. */
   readonly gone: Promise<string>;
-  /** Called before each step: the end of a job of somebody else's shows only when it is asked for. */
+  /** Called before each step: asks whether the job has ended, which salloc does not always notice. */
   look(): void;
   /** Gives the machines back; every step ends. Nothing for a job that was there before. */
   close(): Promise<void>;
@@ -132,8 +132,10 @@ async function allocate(options: AllocationOptions): Promise<Allocation> {
       });
     }
     tell(job, groups, onEvent);
-    const gone = ended.then(() => (closed ? NEVER_GONE : `Slurm job ${job} has ended`));
-    return { job, groups, gone, close, look: () => undefined };
+    const { gone: noticed, look } = lookedAt(job);
+    const told = ended.then(() => `Slurm job ${job} has ended`);
+    const gone = Promise.race([told, noticed]).then((what) => (closed ? NEVER_GONE : what));
+    return { job, groups, gone, close, look };
   } catch (error) {
     await close();
     throw error;
@@ -161,10 +163,10 @@ async function enclosing(
     groups.set(one.node, { hosts: own, cpus, options: [`--jobid=${job}`] });
   }
   tell(job, groups, onEvent);
-  return { job, groups, ...watched(job), close: async () => undefined };
+  return { job, groups, ...lookedAt(job), close: async () => undefined };
 }
 
-function watched(job: string): Pick<Allocation, "gone" | "look"> {
+function lookedAt(job: string): Pick<Allocation, "gone" | "look"> {
   let asking = false;
   let look = (): void => undefined;
   const gone = new Promise<string>((resolve) => {
