@@ -73,13 +73,16 @@ test("Ctrl-C ends a sweep whose scheduler works without a hang, with the usual m
   expect(code).toBe(130);
 });
 
-test("a thread of a sweep that hangs ends too, and what is done stays", async () => {
+test("a thread of a sweep that hangs ends too, with its point and call, and what is done stays", async () => {
   const scenario = hanging("!isMainThread && job.arrivedUs > 2e6");
   const options = ["--workers", "2", "--set", "sweep={workload.ratePerS: [20, 40]}"];
   const { code, stderr } = await interrupted(folder, scenario, /hangs/, {
     command: "simulate",
     options,
+    delayMs: 1500,
   });
-  expect(stderr).toContain("interrupted: 0 of 2 configurations kept");
+  expect(stderr).toMatch(
+    /interrupted: 0 of 2 configurations kept; at ratePerS=20, .*"stuck", in key, has not returned for [1-9]\d* s\n {2}hint: /,
+  );
   expect(code).toBe(130);
 });

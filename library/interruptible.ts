@@ -4,12 +4,10 @@
  */
 import { Script } from "node:vm";
 import { Fault } from "../engine/basics/fault.ts";
-import { brokenOffCall } from "../schedulers/own-calls.ts";
+import { HUNG_HINT, hungCall } from "../schedulers/own-calls.ts";
 
 const WORK = Symbol.for("tandem.interruptible-work");
 const runWork = new Script('globalThis[Symbol.for("tandem.interruptible-work")]()');
-/** Work is given in parts of some hundredths of a second: one that takes this long may hang. */
-const HUNG_MS = 1000;
 
 /**
  * The result of work, which Ctrl-C ends while somebody listens for it: the listeners are called, and it throws their
@@ -39,16 +37,9 @@ export function interruptible<T>(work: () => T): T {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
     process.emit("SIGINT");
-    const seconds = (performance.now() - startMs) / 1000;
-    const call = brokenOffCall();
-    if (call === null || 1000 * seconds < HUNG_MS) throw new Error("interrupted");
-    throw new Fault(
-      "interrupted",
-      `interrupted: ${call}, has not returned for ${seconds.toFixed(0)} s`,
-      {
-        hint: "a decision takes microseconds: look there for a loop that does not end",
-      },
-    );
+    const call = hungCall(performance.now() - startMs);
+    if (call === null) throw new Error("interrupted");
+    throw new Fault("interrupted", `interrupted: ${call}`, { hint: HUNG_HINT });
   }
   return end();
 }

@@ -44,11 +44,19 @@ export function isOwnFailure(error: unknown): boolean {
 /** The innermost call of the user's code that has not returned. */
 let underWay: { readonly own: Guarded; readonly method: string } | null = null;
 
-/** The call that Ctrl-C has broken off, in messages; null between calls. V8 runs no `finally` of such a call. */
-export function brokenOffCall(): string | null {
+/** Work is given in parts of some hundredths of a second: one that takes this long may hang. */
+const HUNG_MS = 1000;
+export const HUNG_HINT = "a decision takes microseconds: look there for a loop that does not end";
+
+/**
+ * The call that hangs, in messages, where work that takes `ms` so far is broken off; null where none does. V8 runs no
+ * `finally` of such a call.
+ */
+export function hungCall(ms: number): string | null {
   const call = underWay;
   underWay = null;
-  return call === null ? null : `${call.own.label}, in ${call.method}`;
+  if (call === null || ms < HUNG_MS) return null;
+  return `${call.own.label}, in ${call.method}, has not returned for ${(ms / 1000).toFixed(0)} s`;
 }
 
 /** Runs the user's code; what it throws fails at once, as a Fault that names the method. */

@@ -64,6 +64,10 @@ export class ConfigurationWork {
     return this.#sweep.count;
   }
 
+  id(index: number): string {
+    return this.#at(index).id;
+  }
+
   replications(index: number): number {
     return firstReplications(this.#at(index).document.run);
   }

@@ -3,13 +3,15 @@
  * progress and resumption.
  */
 
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Piscina } from "piscina";
 import { builtFile } from "../build/version.ts";
 import { Fault } from "../engine/basics/fault.ts";
+import { HUNG_HINT } from "../schedulers/own-calls.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
+import { hangOfThreads } from "./hung-threads.ts";
 import { inLanes } from "./lanes.ts";
 import { type RecordStore, recordLine } from "./records.ts";
 import type { Answer, Done } from "./simulation-thread.ts";
@@ -94,13 +96,22 @@ async function workOnThreads(
   work: ConfigurationWork,
   begun: Begun | null,
 ): Promise<void> {
-  const { plan, threads, signal } = run;
+  const { plan, store, threads, signal } = run;
   const pool = await openPool(plan, threads);
-  const end = (): void => void setTimeout(() => pool.destroy(), LAST_WORK_MS).unref();
+  let hang: string | undefined;
+  const end = async (): Promise<void> => {
+    await pause(LAST_WORK_MS, undefined, { ref: false });
+    if (plan.loaded.schedulerFiles !== undefined) hang = await hangOfThreads();
+    await pool.destroy();
+  };
   signal?.addEventListener("abort", end, { once: true });
   try {
     if (begun !== null) await keep(run, begun.index, await inParts(pool, work, begun, threads));
     await workTogether(run, work, pool);
+  } catch (error) {
+    if (hang === undefined) throw error;
+    const kept = `${store.finished} of ${work.count} configurations kept`;
+    throw new Fault("interrupted", `interrupted: ${kept}; ${hang}`, { hint: HUNG_HINT });
   } finally {
     signal?.removeEventListener("abort", end);
     await pool.destroy();

@@ -3,11 +3,12 @@ import { workerData } from "node:worker_threads";
 import { importTexts } from "../build/import-text.ts";
 import { loadHighs } from "../build/load-highs.ts";
 import { Fault } from "../engine/basics/fault.ts";
-import { finished } from "../engine/basics/iterables.ts";
+import { hungCall } from "../schedulers/own-calls.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
 import { asksForSolver, useSolver } from "../schedulers/rules/solver.ts";
 import type { Part } from "./configuration-result.ts";
 import { ConfigurationWork, type SweepPlan } from "./configuration-work.ts";
+import { tellHang } from "./hung-threads.ts";
 import { recordLine } from "./records.ts";
 
 /** Records as lines, in the order of a group, and the time that all took. */
@@ -42,11 +43,29 @@ async function answer<T>(run: (work: ConfigurationWork) => T): Promise<Answer<T>
   }
 }
 
+/** The step under way. */
+let step = { startMs: 0, at: (): string => "" };
+
+tellHang(() => {
+  const call = hungCall(performance.now() - step.startMs);
+  return call === null ? null : `${step.at()}${call}`;
+});
+
+/** The result of steps of a configuration's work. */
+function finished<T>(work: ConfigurationWork, index: number, steps: Generator<unknown, T>): T {
+  const at = (): string => (work.count === 1 ? "" : `at ${work.id(index)}, `);
+  for (;;) {
+    step = { startMs: performance.now(), at };
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
 /** Whole configurations. */
 export function group(indices: readonly number[]): Promise<Answer<Done>> {
   return answer((work) => {
     const start = performance.now();
-    const lines = indices.map((index) => recordLine(finished(work.whole(index))));
+    const lines = indices.map((index) => recordLine(finished(work, index, work.whole(index))));
     return { lines, ms: performance.now() - start };
   });
 }
@@ -55,5 +74,5 @@ export function group(indices: readonly number[]): Promise<Answer<Done>> {
 export function part([index, first, end]: readonly [number, number, number]): Promise<
   Answer<Part>
 > {
-  return answer((work) => finished(work.part(index, first, end)));
+  return answer((work) => finished(work, index, work.part(index, first, end)));
 }
