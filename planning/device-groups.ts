@@ -22,6 +22,7 @@ import type { ClusterDocument, ScenarioDocument } from "../scenario/schema/scena
 import { goalSharesUs } from "../schedulers/rules/ways.ts";
 import {
   beamPlacement,
+  filledUp,
   type Group,
   hasRoom,
   nothingOn,
@@ -65,30 +66,33 @@ export function* searchGroups(
   const tried: Tried[] = [];
   for (const sizes of partitions(banks, search.largest)) {
     const groups = groupsOf(document, inputs, banks, sizes);
-    const placed = placedDocument(document, groups, sample, search.beam);
-    if (placed === null) continue;
-    const runs: { attained: number; meanMs: number }[] = [];
-    for (let i = 0; i < search.replications; i++) {
-      const { metrics } = (yield* replicationSteps(placed, inputs, i)).summary;
-      const attained = metrics.sloAttainmentRatio ?? 1 - (metrics.dropRatio ?? 0);
-      runs.push({ attained, meanMs: metrics.latencyMeanMs ?? Number.POSITIVE_INFINITY });
-      yield;
+    const own: Tried[] = [];
+    for (const placed of placedDocuments(document, groups, sample, search.beam)) {
+      const runs: { attained: number; meanMs: number }[] = [];
+      for (let i = 0; i < search.replications; i++) {
+        const { metrics } = (yield* replicationSteps(placed, inputs, i)).summary;
+        const attained = metrics.sloAttainmentRatio ?? 1 - (metrics.dropRatio ?? 0);
+        runs.push({ attained, meanMs: metrics.latencyMeanMs ?? Number.POSITIVE_INFINITY });
+        yield;
+      }
+      own.push({
+        sizes: Object.fromEntries(banks.map(({ name }, i) => [name, sizes[i]])),
+        document: placed,
+        sloAttainmentRatio: meanOf(runs.map(({ attained }) => attained)),
+        latencyMeanMs: meanOf(runs.map(({ meanMs }) => meanMs)),
+      });
     }
-    tried.push({
-      sizes: Object.fromEntries(banks.map(({ name }, i) => [name, sizes[i]])),
-      document: placed,
-      sloAttainmentRatio: meanOf(runs.map(({ attained }) => attained)),
-      latencyMeanMs: meanOf(runs.map(({ meanMs }) => meanMs)),
-    });
+    tried.push(...own.sort(compare).slice(0, 1));
   }
   if (tried.length === 0) {
     const message = "no groups of these devices have the memory for every task's model";
     throw new Fault("invalid-input", message, { hint: "add devices, or memory to them" });
   }
-  return tried.sort(
-    (a, b) => b.sloAttainmentRatio - a.sloAttainmentRatio || a.latencyMeanMs - b.latencyMeanMs,
-  );
+  return tried.sort(compare);
 }
+
+const compare = (a: Tried, b: Tried): number =>
+  b.sloAttainmentRatio - a.sloAttainmentRatio || a.latencyMeanMs - b.latencyMeanMs;
 
 /** The devices of one kind of a node. */
 interface Bank {
@@ -201,18 +205,27 @@ function entryOf(task: string, { node, device, slots }: Omit<Place, "group">): E
   return { task, node, device, replicas: slots.length, slots: [...slots] };
 }
 
-/** With the models that the beam finds; where it leaves one out, it starts from all of them. Null: no room for all. */
-function placedDocument(
+/**
+ * With the models that the beam finds, and with copies in all memory that it leaves: its simulator, of one time for each
+ * stage and no batches, finds copies useless that are not. Where the beam leaves a model out, it starts from all of them.
+ * None: no room for all.
+ */
+function placedDocuments(
   document: ScenarioDocument,
   places: readonly Place[],
   sample: readonly Sampled[],
   beam: number,
-): ScenarioDocument | null {
+): readonly ScenarioDocument[] {
   const groups = places.map(({ group }) => group);
-  const free = documentWith(document, places, beamPlacement(groups, sample, beam));
-  const start = free === null ? coveringPlacement(groups) : null;
-  if (start === null) return free;
-  return documentWith(document, places, beamPlacement(groups, sample, beam, start));
+  const starts = [nothingOn(groups), coveringPlacement(groups) ?? []];
+  for (const start of starts.filter((one) => one.length > 0)) {
+    const found = beamPlacement(groups, sample, beam, start);
+    const full = filledUp(groups, found, sample);
+    const placements = full.flat().length === found.flat().length ? [found] : [found, full];
+    const documents = placements.flatMap((one) => documentWith(document, places, one) ?? []);
+    if (documents.length > 0) return documents;
+  }
+  return [];
 }
 
 /** Every model once, the largest first, each in the group with most room; null where some has no room. */

@@ -42,6 +42,8 @@ export interface Decision<Of extends AnyCase = AnyCase> {
     readonly scheduler: SchedulerDocument;
     /** It orders a language model's iterations. */
     readonly policy?: string;
+    /** A search found its constants for this, the shortest SLO of the case: `fittedTo` fits them to another. */
+    readonly sloMs?: number;
     /** In time, at the largest load with 90% in time. */
     readonly goodput: Estimate;
     /** Points over fifo's; of language models with `vllm`. */
@@ -65,6 +67,24 @@ export interface Decision<Of extends AnyCase = AnyCase> {
       readonly behind: Estimate;
     };
   } | null;
+}
+
+/**
+ * A row's scheduler for a scenario with this shortest SLO. Times that a search found, which end in `Ms` or `S`, grow with
+ * the SLO: a case whose times are all so many times as long is the same case in another unit. Published ones stay.
+ */
+export function fittedTo(
+  shortestMs: number,
+  { scheduler, sloMs }: Pick<NonNullable<Decision["use"]>, "scheduler" | "sloMs">,
+): SchedulerDocument {
+  if (sloMs === undefined) return scheduler;
+  const fitted = (value: unknown, name: string): unknown => {
+    if (typeof value === "number" && /(Ms|[a-z]S)$/.test(name) && !name.endsWith("PerS"))
+      return Number(((value * shortestMs) / sloMs).toPrecision(3));
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, own]) => [key, fitted(own, key)]));
+  };
+  return fitted(scheduler, "") as SchedulerDocument;
 }
 
 /** A factor's level in a scenario, and why. */

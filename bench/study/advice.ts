@@ -2,6 +2,7 @@
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { estimate } from "../../engine/statistics/estimate.ts";
 import type { AnyCase, Decision, Level } from "../../results/which-scheduler.ts";
+import { shortestSloMs } from "./cases.ts";
 import {
   type CaseResult,
   judged,
@@ -64,6 +65,7 @@ export function decisions<Of extends AnyCase>(
         name,
         scheduler,
         ...(policy !== undefined && { policy }),
+        ...(use.arm.kind === "tuned" && "batching" in of && { sloMs: shortestSloMs(of) }),
         goodput: inPercent(estimate(own.samples)),
         overFifo: rounded(pointsOver(own, baseline)),
         beside: best.flatMap((one) => (one === use ? [] : [one.arm.name])),

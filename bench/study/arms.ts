@@ -102,6 +102,14 @@ const ABLATIONS: Readonly<
     "sizes by latency (AIMD)": { preset: "clipper", ...batches(24, 2) },
     "delayed batches": { preset: "clipper", batching: { policy: "adaptive", waitMs: 0 } },
   },
+  "seed-batching": {
+    ticks: {
+      preset: "seed-batching",
+      batching: { policy: "size-or-timeout", maxBatch: 3, waitMs: 2000 },
+    },
+  },
+  mesos: { offers: ["drf"] },
+  locality: { nearness: ["fifo"] },
   triton: { "dynamic batches": { preset: "triton", batching: "none" } },
   inferline: { tuner: { preset: "inferline", controller: "none" } },
   infaas: { scaler: { preset: "infaas", controller: "none" } },
@@ -192,13 +200,14 @@ interface Space {
 }
 
 const SIZES = [1, 2, 4, 8, 24];
+const WAITS_MS = [0, 1, 3, 10];
 const EPOCHS_S = [1, 3, 10, 30];
 const SPACES: Readonly<Record<string, Space>> = {
   [BATCHES]: {
     base: { preset: "fifo" },
     values: {
       "batching size-or-timeout maxBatch": SIZES,
-      "batching size-or-timeout waitMs": [0, 1, 3, 10],
+      "batching size-or-timeout waitMs": WAITS_MS,
     },
   },
   [DROPS]: { base: DROPPING, values: { "batching slack-bounded maxBatch": SIZES } },
@@ -278,6 +287,42 @@ const SPACES: Readonly<Record<string, Space>> = {
       "batching size-or-timeout maxBatch": SIZES,
     },
   },
+  alpaserve: {
+    base: { preset: "alpaserve" },
+    values: {
+      "batching size-or-timeout maxBatch": SIZES,
+      "batching size-or-timeout waitMs": WAITS_MS,
+    },
+  },
+  infaas: {
+    base: { preset: "infaas" },
+    values: {
+      "batching within-budget shareOfGoal": [0.3, 0.5, 0.7, 0.9],
+      "controller infaas intervalS": [0.1, 0.3, 1, 3],
+      "controller infaas headroom": [0.5, 0.75, 0.95],
+      "controller infaas downChecks": [10, 100],
+    },
+  },
+  mesos: {
+    base: { preset: "mesos" },
+    values: {
+      "controller drf allocation": ["offers"],
+      "controller drf allocationIntervalS": [0.01, 0.1, 1, 5],
+      "controller drf refuseS": [0, 0.1, 1, 5],
+    },
+  },
+  locality: {
+    base: { preset: "locality" },
+    values: { "controller locality extraJobs": [0, 1, 2, 4, 8] },
+  },
+  "seed-batching": {
+    base: { preset: "seed-batching" },
+    values: {
+      "batching size-or-timeout maxBatch": SIZES,
+      "batching size-or-timeout waitMs": WAITS_MS,
+      "batching size-or-timeout tickMs": [1, 10, 100, 1000],
+    },
+  },
   "kubernetes-hpa": {
     base: { preset: "kubernetes-hpa" },
     values: {
@@ -294,6 +339,15 @@ const SPACES: Readonly<Record<string, Space>> = {
       "scaling ongoing-requests upDelayS": [0.1, 1, 30],
     },
   },
+};
+
+/** Presets with constants that are not searched, and the reason. */
+export const UNTUNED: Readonly<Record<string, string>> = {
+  batching: `as ${BATCHES}`,
+  "power-of-two": "two choices",
+  "seed-idle-queue": "rule of idle",
+  drf: "weights",
+  "weighted-fair": "weights",
 };
 
 /** The equal budget of every search. */

@@ -143,6 +143,12 @@ function workOf(one: Case): Work {
   };
 }
 
+/** The shortest SLO of a case, by which its times are told from those of another. */
+export const shortestSloMs = (one: Case): number => Math.min(...Object.values(workOf(one).goalsMs));
+
+/** Requests per s that the devices of a case do at best. */
+export const capacityOf = (one: Case): number => workOf(one).capacityPerS;
+
 /** The scenario of a case, without a sweep. */
 export function caseDocument(one: Case, seed: number, plays: number): Sections {
   const { tasks, devices, arrivals } = one;

@@ -147,12 +147,15 @@ export interface CaseResult<Of extends AnyCase = Case> {
   readonly members: readonly Member[];
 }
 
+/** Four digits are more than any interval shows, and what is stored is what was judged. */
+const stored = (value: number): number => Number(value.toPrecision(4));
+
 /** The arms of runs, without a judgement. */
 export function measured(runs: Runs<Arm>, configurations: Played): readonly Member[] {
   return runs.of.map((arm, i): Member => {
     const knees = kneesOf(runs, configurations, i);
-    const samples = knees.map(({ goodput }) => goodput);
-    const costs = knees.flatMap(({ cost }) => cost ?? []);
+    const samples = knees.map(({ goodput }) => stored(goodput));
+    const costs = knees.flatMap(({ cost }) => (cost === null ? [] : stored(cost)));
     return {
       arm,
       samples,

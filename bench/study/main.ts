@@ -4,10 +4,9 @@
  * A run that is stopped goes on where it was: each scenario's folder keeps its finished configurations.
  */
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import yargs from "yargs";
 import type { Case, Decision, EngineCase } from "../../results/which-scheduler.ts";
 import { inLanes } from "../../sweep/lanes.ts";
@@ -34,17 +33,19 @@ import {
   measured,
   searchRuns,
 } from "./field.ts";
+import { type ClaimFindings, type Findings, findingsOf, findingsText, rowsOf } from "./findings.ts";
 import { type Played, playToKnees, type Runs } from "./knees.ts";
-import { OWN_CASES, ownRuns, ownSection, withTrials } from "./own-models.ts";
-import { type ClaimFindings, claimSection, studyPage } from "./page.ts";
+import { OWN_CASES, ownRuns, ownSection } from "./own-models.ts";
+import { claimSection, studyPage } from "./page.ts";
 import { openPlayers } from "./play.ts";
 
 /** Of `--only`. */
 const LANGUAGE_MODELS = "language-models";
 const OWN_MODELS = "own-models";
-const SHIPPED = fileURLToPath(new URL("../../schedulers/which-scheduler.json", import.meta.url));
 
-const { out, threads, quick, only, page, table } = await yargs(process.argv.slice(2))
+const { out, threads, quick, only, stored, findings, page, table } = await yargs(
+  process.argv.slice(2),
+)
   .scriptName("npm run study:schedulers --")
   .usage("$0 [options]\n\nCompares all schedulers in every case, and rebuilds each claim.")
   .options({
@@ -64,7 +65,16 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
       array: true,
       choices: [LANGUAGE_MODELS, OWN_MODELS, ...CLAIMS.map(({ name }) => name)],
       describe:
-        "claims to rebuild, or the cases of language models or of models of ours, without the rest; they go to standard output, and rows into the table",
+        "claims to rebuild, or the cases of language models or of models of ours, without the rest; they go to standard output, and into the findings that are stored",
+    },
+    stored: {
+      type: "boolean",
+      default: false,
+      describe: "plays nothing: writes the page and the table of the stored findings",
+    },
+    findings: {
+      type: "string",
+      describe: "file of all that was found (lines of JSON); default: findings.jsonl there",
     },
     page: {
       type: "string",
@@ -78,8 +88,8 @@ const { out, threads, quick, only, page, table } = await yargs(process.argv.slic
   .example("$0", "some 12 minutes on two free cores")
   .example("$0 --only drf mesos", "two claims")
   .example(
-    "$0 --page docs/scheduler-study.md --table schedulers/which-scheduler.json",
-    "renews the page of the repository, and the table of `tandem schedulers --for`",
+    "$0 --findings bench/study/findings.jsonl --page docs/scheduler-study.md --table schedulers/which-scheduler.json",
+    "renews the page of the repository, and the table of `tandem schedulers --for`; with --stored in a second",
   )
   .strict()
   .parseAsync();
@@ -96,32 +106,60 @@ const say = (text: string): void => {
   process.stderr.write(`study: ${text} (${seconds} s)\n`);
 };
 
-const chosen = CLAIMS.filter(({ name }, i) => only?.includes(name) ?? (!quick || i === 0));
-const claims = await inLanes(chosen, threads, async (claim): Promise<ClaimFindings> => {
-  const document = claimDocument(claim, quick ? 2 : CLAIM_REPLICATIONS);
-  const found = await players.play(join(out, "claims", claim.name), document);
-  say(`claim ${claim.name}`);
-  return { claim, figures: figuresOf(claim, found) };
-});
+const file = findings ?? join(out, "findings.jsonl");
+if (stored) renew(findingsOf(readFileSync(file, "utf8")));
+else if (only === undefined) renew(await compareAll(await rebuildClaims()));
+else await compareSome(only, await rebuildClaims());
+await players.close();
 
-if (only === undefined) await compareAll();
-else {
-  const parts: string[] = [];
-  if (only.includes(LANGUAGE_MODELS)) {
-    const engines = await compareEngines();
-    renewRows([...rowsBefore().field, ...decisions(engines)]);
-    parts.push("", ...engineTable(decisions(engines)), "", ...engineSection(engines));
-  }
-  if (only.includes(OWN_MODELS)) {
-    const { field, engines } = rowsBefore();
-    const own = await compareOwn(field);
-    renewRows([...withTrials(field, own), ...engines]);
-    parts.push("", ...ownSection(own, field));
-  }
-  process.stdout.write(`${[...parts, ...claims.flatMap(claimSection)].slice(1).join("\n")}\n`);
+function rebuildClaims(): Promise<readonly ClaimFindings[]> {
+  const chosen = CLAIMS.filter(({ name }, i) => only?.includes(name) ?? (!quick || i === 0));
+  return inLanes(chosen, threads, async (claim): Promise<ClaimFindings> => {
+    const document = claimDocument(claim, quick ? 2 : CLAIM_REPLICATIONS);
+    const found = await players.play(join(out, "claims", claim.name), document);
+    say(`claim ${claim.name}`);
+    return { claim, figures: figuresOf(claim, found) };
+  });
 }
 
-await players.close();
+/** Prints what is asked for, and puts it in its place in the findings. */
+async function compareSome(names: readonly string[], claims: readonly ClaimFindings[]) {
+  const before = existsSync(file) ? findingsOf(readFileSync(file, "utf8")) : null;
+  const parts: string[] = [];
+  let after = before;
+  if (names.includes(LANGUAGE_MODELS)) {
+    const engines = await compareEngines();
+    parts.push("", ...engineTable(decisions(engines)), "", ...engineSection(engines));
+    after = after && { ...after, engines };
+  }
+  if (names.includes(OWN_MODELS)) {
+    if (after === null)
+      throw new Error(`${file}: the advice for models of ours is of a whole study`);
+    const advice = decisions(after.field);
+    const own = await compareOwn(advice);
+    parts.push("", ...ownSection(own, advice));
+    after = { ...after, own };
+  }
+  process.stdout.write(`${[...parts, ...claims.flatMap(claimSection)].slice(1).join("\n")}\n`);
+  if (after === null) return;
+  const isSame = (a: ClaimFindings) => (b: ClaimFindings) => a.claim.name === b.claim.name;
+  renew({ ...after, claims: after.claims.map((one) => claims.find(isSame(one)) ?? one) });
+}
+
+/** Writes the findings, and the page and the table as they will be made of them again. */
+function renew(found: Findings): void {
+  const text = findingsText(found);
+  writeFileSync(file, text);
+  const kept = findingsOf(text);
+  const to = page ?? join(out, "scheduler-study.md");
+  writeFileSync(to, studyPage(kept));
+  const rows = rowsOf(kept);
+  writeFileSync(
+    table ?? join(out, "which-scheduler.json"),
+    `${JSON.stringify([...rows.field, ...rows.engines], null, 2)}\n`,
+  );
+  say(`${to} is written; ${count.played} of ${count.all} runs had a say in a knee`);
+}
 
 /** Counts the runs, too. */
 async function played(folder: string, runs: Runs<unknown>): Promise<Played> {
@@ -159,58 +197,41 @@ async function compareOwn(
   });
 }
 
-/** The rows of the table, or of the shipped one. */
-function rowsBefore() {
-  const all = JSON.parse(readFileSync(table ?? SHIPPED, "utf8")) as readonly Decision[];
-  const isEngine = ({ case: of }: Decision): boolean => "prompts" in of;
-  return {
-    field: all.filter((row) => !isEngine(row)) as readonly Decision<Case>[],
-    engines: all.filter(isEngine) as readonly Decision<EngineCase>[],
-  };
-}
-
-function renewRows(rows: readonly Decision[]): void {
-  if (table !== undefined) writeFileSync(table, `${JSON.stringify(rows, null, 2)}\n`);
-}
-
 function writeCaseFiles(): void {
   const field = join(out, "field");
   mkdirSync(field, { recursive: true });
   for (const [name, text] of Object.entries(CASE_FILES)) writeFileSync(join(field, name), text);
 }
 
-/** All schedulers in every case, and the page and the table of all that was found. */
-async function compareAll(): Promise<void> {
-  const field = join(out, "field");
+/** All schedulers in every case. */
+async function compareAll(claims: readonly ClaimFindings[]): Promise<Findings> {
+  const folder = join(out, "field");
   writeCaseFiles();
   const found = await inLanes(cases, threads, async (one) => {
     const search = searchRuns(one, effort);
-    const tried = await played(join(field, `search-${caseName(one)}`), search);
+    const tried = await played(join(folder, `search-${caseName(one)}`), search);
     const runs = fieldRuns(one, effort, bestSettings(search, tried));
-    const kept = await played(join(field, caseName(one)), runs);
+    const kept = await played(join(folder, caseName(one)), runs);
     const without = ablationRuns(one, effort);
-    const lost = await played(join(field, `without-${caseName(one)}`), without);
+    const lost = await played(join(folder, `without-${caseName(one)}`), without);
     say(`case ${caseName(one)}`);
-    return { judged: judgeCase(one, runs, kept), ablated: measured(without, lost) };
+    const ablated: CaseResult = { of: one, members: measured(without, lost) };
+    return { judged: judgeCase(one, runs, kept), ablated };
   });
-
+  const field = found.map(({ judged }) => judged);
+  const own = await compareOwn(decisions(field));
+  const engines = await compareEngines();
   const processors = cpus();
   const machine = `${processors.length} × ${processors[0]?.model.trim() ?? "?"}, load ${loadavg()
     .map((load) => load.toFixed(1))
     .join(", ")} at the end`;
-  const advice = decisions(found.map(({ judged }) => judged));
-  const results = found.map(({ judged: { of, members }, ablated }): CaseResult => {
-    return { of, members: [...members, ...ablated] };
-  });
-  const own = await compareOwn(advice);
-  const rows = withTrials(advice, own);
-  const engines = await compareEngines();
-  const text = studyPage({ claims, results, rows, own, engines, effort, machine });
-  const file = page ?? join(out, "scheduler-study.md");
-  writeFileSync(file, text);
-  writeFileSync(
-    table ?? join(out, "which-scheduler.json"),
-    `${JSON.stringify([...rows, ...decisions(engines)], null, 2)}\n`,
-  );
-  say(`${file} is written; ${count.played} of ${count.all} runs had a say in a knee`);
+  return {
+    effort,
+    machine,
+    claims,
+    field,
+    ablated: found.map(({ ablated }) => ablated),
+    own,
+    engines,
+  };
 }

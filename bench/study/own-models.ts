@@ -2,11 +2,11 @@
  * Whether the decision table's advice holds for models that it was not made from: two of ours, with times as `tandem
  * calibrate` measured them, one input at a time on one thread of a processor, in every case where batches gain nothing.
  */
-import type { Case, Decision } from "../../results/which-scheduler.ts";
+import { type Case, type Decision, fittedTo } from "../../results/which-scheduler.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { highest, inPercent, rounded, unseen } from "./advice.ts";
 import { type Arm, fixedArms, TUNED } from "./arms.ts";
-import { CASES, type OwnCase } from "./cases.ts";
+import { CASES, type OwnCase, shortestSloMs } from "./cases.ts";
 import type { Sections } from "./claim.ts";
 import {
   type CaseResult,
@@ -32,11 +32,12 @@ const LEVELS = ["batching", "tasks", "devices", "goal", "arrivals"] as const;
 const isOf = (one: OwnCase, { case: of }: Decision<Case>): boolean =>
   LEVELS.every((level) => of[level] === one[level]);
 
-/** The advice for a case, without the limit of batches that a search found for other models. */
+/** The advice for a case, without the limit of batches that a search found for other models, and with times fitted to these. */
 function adviceFor(one: OwnCase, rows: Rows): Pick<Arm, "name" | "scheduler"> | null {
   const row = rows.find((each) => isOf(one, each));
   if (row === undefined || row.use === null) return null;
-  const { name, scheduler } = row.use;
+  const { name } = row.use;
+  const scheduler = fittedTo(shortestSloMs(one), row.use);
   const { batching } = scheduler as Sections;
   if (typeof batching !== "object") return { name, scheduler };
   const { maxBatch: _, ...kept } = batching as Sections;

@@ -1,17 +1,12 @@
 /** The page of the study, in Markdown. */
+import { isDeepStrictEqual } from "node:util";
 import { grouped } from "../../engine/basics/iterables.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
-import {
-  BORDERS,
-  type Case,
-  type Decision,
-  type EngineCase,
-} from "../../results/which-scheduler.ts";
-import { decisions } from "./advice.ts";
+import { BORDERS, type Case, type Decision } from "../../results/which-scheduler.ts";
 import { ABLATED, SETTINGS, TUNED } from "./arms.ts";
-import { GOALS, type OwnCase } from "./cases.ts";
-import { type Claim, type Figure, judgementOf } from "./claim.ts";
+import { GOALS } from "./cases.ts";
+import { type Figure, judgementOf } from "./claim.ts";
 import { engineSection, engineTable } from "./engine-page.ts";
 import {
   type CaseResult,
@@ -25,37 +20,20 @@ import {
   type Standing,
   standings,
 } from "./field.ts";
+import { type ClaimFindings, type Findings, rowsOf } from "./findings.ts";
 import { IN_TIME } from "./knees.ts";
 import { caseWords, levelWord, percent, pointsText, table } from "./markdown.ts";
 import { ownSection } from "./own-models.ts";
 
-export interface ClaimFindings {
-  readonly claim: Claim;
-  readonly figures: readonly Figure[];
-}
-
 type Use = NonNullable<Decision<Case>["use"]>;
 
-interface Findings {
-  readonly claims: readonly ClaimFindings[];
-  readonly results: readonly CaseResult[];
-  readonly rows: readonly Decision<Case>[];
-  readonly own: readonly CaseResult<OwnCase>[];
-  readonly engines: readonly CaseResult<EngineCase>[];
-  readonly effort: Effort;
-  /** Processors, and how busy they were. */
-  readonly machine: string;
-}
-
-export function studyPage({
-  claims,
-  results,
-  rows,
-  own,
-  engines,
-  effort,
-  machine,
-}: Findings): string {
+export function studyPage(found: Findings): string {
+  const { claims, field, ablated, own, engines, effort, machine } = found;
+  const { field: rows, engines: engineRows } = rowsOf(found);
+  const results = field.map(({ of, members }): CaseResult => {
+    const without = ablated.filter((one) => isDeepStrictEqual(one.of, of));
+    return { of, members: [...members, ...without.flatMap((one) => one.members)] };
+  });
   return [
     "# Which scheduler for which case?",
     "",
@@ -63,7 +41,7 @@ export function studyPage({
     "",
     ...KEY,
     "",
-    ...engineTable(decisions(engines)),
+    ...engineTable(engineRows),
     "",
     ...legend(machine),
     "",

@@ -53,6 +53,7 @@ import {
   standings,
   systemOf,
 } from "./field.ts";
+import { findingsOf, findingsText } from "./findings.ts";
 import { caseWords, pointsText } from "./markdown.ts";
 import { OWN_CASES, ownRuns, ownSection, withTrials } from "./own-models.ts";
 import { decisionGrid, decisionTable, studyPage } from "./page.ts";
@@ -213,7 +214,9 @@ describe("the field", () => {
   test("takes a mechanism of its own from each system", () => {
     const systems = new Set(ABLATED.map(({ of }) => of));
     const tuned = TUNED.filter((one) => one in PRESETS);
-    for (const name of [...tuned, "alpaserve, placed"]) expect(systems).toContain(name);
+    // Its mechanism is its placement.
+    const names = tuned.map((name) => (name === "alpaserve" ? "alpaserve, placed" : name));
+    for (const name of names) expect(systems).toContain(name);
     expect(ABLATED.filter(({ part }) => part === "batches")).toEqual([]);
   });
 
@@ -311,16 +314,29 @@ describe("the field", () => {
     expect(best).toHaveLength(new Set(runs.of.map(({ name }) => name)).size);
   });
 
-  test("is on the page, and a case that nothing serves too", () => {
-    const rows = [...decisions(results), { case: CASES[1], use: null }];
-    const given = { claims: [], results, rows, own: [], engines: [], effort: EFFORT };
-    const page = studyPage({ ...given, machine: "a machine" });
+  test("is on the page, and a case that nothing serves too, from what is stored as well", () => {
+    const hopeless = { of: CASES[1], members: made(CASES[1], {}).members.map(unserved) };
+    const ablated = results.map(({ of }) => ({ of, members: made(of, {}).members.slice(0, 1) }));
+    const found = { claims: [CLAIM], field: [...results, hopeless], ablated, own: [], engines: [] };
+    const given = { ...found, effort: EFFORT, machine: "a machine" };
+    const page = studyPage(given);
+    const rows = decisions(given.field);
+    expect(rows[2].use).toBeNull();
     for (const line of [...decisionGrid(rows), ...decisionTable(rows)])
       expect(page).toContain(line);
     expect(page).toMatch(/tight, bursty +\| none: more devices/);
     expect(page).not.toMatch(/undefined|NaN/);
+    const text = findingsText(given);
+    expect(studyPage(findingsOf(text))).toBe(page);
+    expect(findingsText(findingsOf(text))).toBe(text);
   });
 });
+
+const unserved = (member: Member): Member => {
+  return { ...member, samples: [0, 0], goodput: { mean: 0, halfWidth95: 0 }, isBest: false };
+};
+const FIGURE = { about: "x", value: { mean: 1, halfWidth95: 0.1 }, unit: "×", claimed: [] };
+const CLAIM = { claim: CLAIMS[0], figures: [FIGURE] };
 
 describe("cases of language models", () => {
   const loadedOf = (document: Sections) => {

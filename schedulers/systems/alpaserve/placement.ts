@@ -148,7 +148,7 @@ function nextByNeed(
   return null;
 }
 
-function filledUp(
+export function filledUp(
   groups: readonly Group[],
   placement: Placement,
   sample: readonly Sampled[],
