@@ -68,7 +68,7 @@ test("the scheduler for a scenario comes with its reasons and the command that c
   expect(text).toContain(`the study's choice in such a case: ${decision.use?.name}\n`);
   expect(text).toContain(command);
   expect(command).toMatch(
-    /simulate \S*stock-prediction.yaml --set workload.ratePerS=5 --set 'sweep=/,
+    /simulate \S*stock-prediction.yaml --set workload.ratePerS=5 --set 'run.compare.metrics=\["sloAttainmentRatio"\]' --set 'sweep=/,
   );
 });
 
@@ -126,6 +126,32 @@ test("advice that did not hold with other models says so, and is checked beside 
   ];
   const held = (await tandemHere(folder, [...words, ...loose])).stdout.replace(/\s+/g, " ");
   expect(held).toContain("not shown to be worse than another");
+});
+
+test("a scheduler of one's own is tried, at the load that the command has too, without the sweep", async () => {
+  const folder = join(mkdtempSync(join(tmpdir(), "tandem-for-")), "own");
+  await tandemHere(tmpdir(), ["init", "--policy", folder]);
+  const rate = ["--set", 'workload.ratePerS={"ofCapacity":0.5}', "--set", "workload.requests=200"];
+  const swept = ["--set", 'sweep={"cluster.replicas.answer":[2,3]}'];
+  const words = ["schedulers", "--for", "scenario.yaml", ...rate, ...swept];
+  const { stdout } = await tandemHere(folder, [...words, "--json"]);
+  const { tried, command = "", notes } = JSON.parse(stdout) as WhichScheduler;
+  const names = (tried as readonly TriedScheduler[]).map(({ name }) => name);
+  expect(names.filter((name) => name.startsWith("./fair-queue.mjs"))).toHaveLength(1);
+  expect(notes).toEqual([expect.stringContaining("the sweep of cluster.replicas.answer")]);
+  expect(command).toMatch(/--set workload.ratePerS=[\d.]+ --set 'run.compare/);
+  const code = await tandemHere(folder, ["schedulers", "--for", "fair-queue.mjs"]);
+  expect([code.code, code.stderr]).toEqual([2, expect.stringMatching(/is code.*\n.*hint/)]);
+});
+
+test("engines for prompts and others for tokens keep their policies, and the note says so", async () => {
+  const words = ["schedulers", "--for", "prefill-apart.yaml", "--set", "workload.requests=300"];
+  const { stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
+  const { answer, tried, values, notes } = JSON.parse(stdout) as WhichScheduler;
+  expect(answer).toBe("distserve-prefill + distserve-decode");
+  expect((tried as readonly TriedScheduler[])[1].name).toBe("vllm");
+  expect(values).toMatchObject({ "models.decode.tokens.policy": "distserve-decode" });
+  expect(notes?.join()).toMatch(/the sweep of .*engines for prompts and others for tokens/);
 });
 
 test("language models have rows of their own, whose values the scenario takes", async () => {

@@ -119,14 +119,19 @@ const FEW = 4;
 
 /** The scheduler to use, how it does there, the study's row and why it fits, and how to check it. */
 function whichText(which: WhichScheduler): string {
-  const { factors, decision, values, refused, instead, tried, answer, command } = which;
+  const { factors, decision, values, refused, instead, tried, answer, command, notes = [] } = which;
   const { use, case: of } = decision;
   const why = Object.values<Factor<Level>>(factors).map(({ level, reason }): [string, string] => [
     levelText(of, level),
     reason,
   ]);
   const because = block("in this scenario", why).trimEnd();
-  if (use === null) return `no scheduler of the study keeps such an SLO: more devices\n${because}`;
+  const remarks = notes.map((note) => wrapped(`note: ${note}`, MOST_COLUMNS));
+  if (use === null)
+    return [
+      `no scheduler of the study keeps such an SLO: more devices\n${because}`,
+      ...remarks,
+    ].join("\n");
   const set = Object.entries(values ?? {}).map(([path, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     return `--set ${shellWord(`${path}=${text}`)}`;
@@ -137,10 +142,13 @@ function whichText(which: WhichScheduler): string {
   ]);
   const taken = instead === undefined ? "" : `; ${instead} is as good in the study`;
   const checks = [
+    ...remarks,
     ...(refused === undefined
       ? []
       : [wrapped(`this scenario does not take ${use.name}: ${refused}${taken}`, MOST_COLUMNS)]),
-    ...(command === undefined ? [] : [`compare them on this scenario:\n  ${command}`]),
+    ...(command === undefined
+      ? []
+      : [`compare them by their requests within the SLO, on this scenario:\n  ${command}`]),
   ];
   return `${own}${studyText(decision)}${because}\n${checks.join("\n")}`;
 }

@@ -1,5 +1,6 @@
 /** Reads a scenario file with the command line's overrides. */
 
+import { Fault } from "../engine/basics/fault.ts";
 import { type Overrides, type Scenario, scenario } from "../library/index.ts";
 import type { Values } from "../library/option.ts";
 import { parseSetOption } from "../scenario/parse.ts";
@@ -17,6 +18,11 @@ export async function loadScenario(
   args: ScenarioArguments,
   { requireTimes = true, overrides = {} }: { requireTimes?: boolean; overrides?: Overrides } = {},
 ): Promise<Scenario> {
+  if (/\.[cm]?[jt]s$/.test(args.scenario)) {
+    throw new Fault("usage", `${args.scenario} is code, and a scenario is YAML`, {
+      hint: "a scenario names a scheduler of your own: `scheduler: { file: ./mine.mjs }`",
+    });
+  }
   const all = { ...overrides, ...assignedBy(args) };
   return scenario(args.scenario, all, { requireTimes, ...NAMED });
 }

@@ -11,10 +11,12 @@ import {
   engineFactorsOf,
   type Factors,
   factorsOf,
+  fittedTo,
 } from "../results/which-scheduler.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { checkedSweep } from "../scenario/expand-sweep.ts";
 import type { ScenarioDocument, SchedulerDocument } from "../scenario/schema/scenario.ts";
+import { sweptValues } from "../scenario/sweep/axes.ts";
 import { ITERATIONS } from "../schedulers/iterations/registry.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { repeatCommand } from "./provenance.ts";
@@ -32,9 +34,9 @@ export interface WhichScheduler {
   /** This scheduler is as good in the study, and the scenario takes it in the place of the refused one. */
   readonly instead?: string;
   /**
-   * On the scenario itself, for seconds: fifo (of language models vllm), the row's scheduler or the one in its place, and
-   * others that are as good in the study, better with other models, or best in other cases; or the reason why they were
-   * not tried.
+   * On the scenario itself, for seconds: fifo (of language models vllm), the row's scheduler or the one in its place, those
+   * that the scenario names, and others that are as good in the study, better with other models, or best in other cases;
+   * or the reason why they were not tried.
    */
   readonly tried?: readonly TriedScheduler[] | string;
   /**
@@ -44,8 +46,10 @@ export interface WhichScheduler {
   readonly answer?: string;
   /** Values by path with which the scenario has it; none where that is a cluster of another shape. */
   readonly values?: Readonly<Record<string, unknown>>;
-  /** Compares all that were tried. */
+  /** Compares all that were tried, by their requests in time. */
   readonly command?: string;
+  /** Parts of the scenario that the answer leaves out or changes. */
+  readonly notes?: readonly string[];
 }
 
 /** The rows of the decision table, as the study wrote them. */
@@ -79,18 +83,24 @@ export async function whichScheduler(
   const table = decisionTable();
   const decision = table.find(({ case: of }) => isSame(of, wanted));
   if (decision === undefined) throw new Error(`the table lacks ${JSON.stringify(wanted)}`);
-  const found = { schema: "tandem/which-scheduler@1", factors, decision } as const;
+  const shortestMs = Math.min(...system.pipelines.map(({ sloUs }) => sloUs)) / 1000;
+  const notes = notesOn(document, decision, shortestMs);
+  const found = { schema: "tandem/which-scheduler@1", factors, decision, notes } as const;
   if (decision.use === null) return found;
-  const { name, beside, scheduler, policy, elsewhere } = decision.use;
+  const { name, beside, policy, elsewhere } = decision.use;
+  const scheduler = fittedTo(shortestMs, decision.use);
   if (policy === APART) return { ...found, answer: name };
   const byName = (one: string): readonly Candidate[] => {
     const isKnown = policy === undefined ? Object.hasOwn(PRESETS, one) : ordersIterations(one);
-    const made = isKnown
-      ? candidateOf(loaded, one, policy === undefined ? one : "fifo", policy && one)
-      : "";
-    return typeof made === "string" ? [] : [made];
+    if (!isKnown) return [];
+    return kept(
+      policy === undefined
+        ? candidateOf(loaded, one, { scheduler: one })
+        : candidateOf(loaded, one, { scheduler: "fifo", ...policies(document, () => one) }),
+    );
   };
-  const row = candidateOf(loaded, name, scheduler, policy);
+  const ofRow = policy === undefined ? {} : policies(document, () => policy);
+  const row = candidateOf(loaded, name, { scheduler, ...ofRow });
   const ties = beside.flatMap(byName);
   const [own] = typeof row === "string" ? ties : [row];
   const refused = typeof row === "string" ? { refused: row } : {};
@@ -98,16 +108,27 @@ export async function whichScheduler(
   const winners = [...new Set(table.flatMap(({ use }) => use?.name.replace(TUNED, "") ?? []))];
   const others = winners.flatMap(byName).sort((a, b) => placeIn(beside, a) - placeIn(beside, b));
   const simple = byName(policy === undefined ? "fifo" : "vllm");
-  const all = [...simple, ...(own === undefined ? [] : [own]), ...better, ...others, ...ties];
+  const named = namedBy(loaded);
+  const chosen = own === undefined ? [] : [own];
+  // Where prompts and tokens have engines of their own, one policy for both is no simpler choice.
+  const first = apartOf(document).length > 0 ? [...named, ...simple] : simple;
+  const all = [...first, ...chosen, ...better, ...named, ...others, ...ties];
   const candidates = all
     .filter(({ values }, i) => all.findIndex((one) => isDeepStrictEqual(one.values, values)) === i)
     .slice(0, MOST_TRIED);
   const tried = await trySchedulers(loaded, candidates, signal);
   const answer = answerOf(own?.name, tried);
   const values = candidates.find((one) => one.name === answer)?.values;
+  const compare = assigned("run.compare.metrics", ["sloAttainmentRatio"]);
+  // A share of capacity is that of the sweep's smallest shape, and the command has another sweep.
+  const { workload } = document;
+  const isShare = loaded.capacity !== undefined && "ratePerS" in workload;
+  const rate = isShare ? [assigned("workload.ratePerS", workload.ratePerS)] : [];
   const sweep = assigned("sweep", { points: candidates.map((one) => one.values) });
   const before = Object.entries(loaded.overrides).map(([path, value]) => assigned(path, value));
-  const command = repeatCommand("simulate", loaded.file, { set: [...before, sweep] });
+  const command = repeatCommand("simulate", loaded.file, {
+    set: [...before, ...rate, compare, sweep],
+  });
   const instead = typeof row === "string" && own !== undefined ? { instead: own.name } : {};
   const use = answer === undefined || values === undefined ? {} : { answer, values };
   return { ...found, ...refused, ...instead, tried, ...use, command };
@@ -121,17 +142,12 @@ interface Candidate {
   readonly document: ScenarioDocument;
 }
 
-/** `policy`: of the iterations of all language models. The text says why the scenario is not sound with it. */
+/** The text says why the scenario is not sound with these values. */
 function candidateOf(
   loaded: Scenario,
   name: string,
-  scheduler: SchedulerDocument,
-  policy?: string,
+  values: Candidate["values"],
 ): Candidate | string {
-  const { models } = loaded.document;
-  const engines = Object.keys(models).filter((model) => models[model].tokens !== undefined);
-  const own = engines.map((model) => [`models.${model}.tokens.policy`, policy]);
-  const values = { scheduler, ...(policy !== undefined && Object.fromEntries(own)) };
   const document = { ...loaded.document, sweep: { points: [values] } };
   try {
     const sweep = checkedSweep({ ...loaded, document }, schedulerChecks(loaded.own));
@@ -140,6 +156,67 @@ function candidateOf(
     if (!(error instanceof Fault)) throw error;
     return error.issues.map(({ message }) => message).join("; ") || error.message;
   }
+}
+
+const kept = (made: Candidate | string): readonly Candidate[] =>
+  typeof made === "string" ? [] : [made];
+
+/** Values by path: the policy of the iterations of each language model. */
+function policies(
+  { models }: ScenarioDocument,
+  policyOf: (own: string) => string,
+): Readonly<Record<string, string>> {
+  const all = Object.entries(models).flatMap(([model, { tokens }]) =>
+    tokens === undefined ? [] : [[`models.${model}.tokens.policy`, policyOf(tokens.policy)]],
+  );
+  return Object.fromEntries(all);
+}
+
+/** Schedulers that the scenario or its sweep names, its user's own among them. */
+function namedBy(loaded: Scenario): readonly Candidate[] {
+  const { document } = loaded;
+  const swept = (sweptValues(document.sweep).get("scheduler") ?? []) as SchedulerDocument[];
+  const ofEngines = policies(document, (own) => own);
+  const engines = [...new Set(Object.values(ofEngines))].join(" + ");
+  return [document.scheduler, ...swept].flatMap((scheduler) => {
+    const text = typeof scheduler === "string" ? scheduler : textOf(scheduler);
+    const name = [engines, ...(engines !== "" && text === "fifo" ? [] : [text])];
+    const words = name.filter((word) => word !== "").join(", ");
+    return kept(candidateOf(loaded, words, { scheduler, ...ofEngines }));
+  });
+}
+
+function textOf(scheduler: Exclude<SchedulerDocument, string>): string {
+  const { file, ...more } = scheduler;
+  if (file === undefined) return JSON.stringify(scheduler);
+  return Object.keys(more).length === 0 ? file : `${file} ${JSON.stringify(more)}`;
+}
+
+/** Policies of engines for prompts, and of others for tokens. */
+const apartOf = (document: ScenarioDocument): readonly string[] =>
+  Object.values(policies(document, (own) => own)).filter((policy) => policy.startsWith(APART));
+
+/** Parts of the scenario that an answer leaves out or changes. */
+function notesOn(document: ScenarioDocument, { use }: Decision, shortestMs: number): string[] {
+  const swept = [...sweptValues(document.sweep).keys()];
+  const apart = apartOf(document);
+  return [
+    ...(swept.length === 0
+      ? []
+      : [
+          `the sweep of ${swept.join(", ")} is left out: this is of the scenario's own values, and --set takes others`,
+        ]),
+    ...(apart.length === 0
+      ? []
+      : [
+          `engines for prompts and others for tokens (${apart.join(", ")}) are compared as they are, and with one policy for both; one pool for both is another cluster`,
+        ]),
+    ...(use?.sloMs === undefined
+      ? []
+      : [
+          `times of ${use.name} were found for an SLO of ${use.sloMs} ms, and are fitted to ${shortestMs} ms; those of other schedulers are as published`,
+        ]),
+  ];
 }
 
 const ordersIterations = (name: string): boolean => ITERATIONS.some((one) => one.name === name);

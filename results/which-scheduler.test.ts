@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
-import { caseOf, factorsOf } from "./which-scheduler.ts";
+import { caseOf, factorsOf, fittedTo } from "./which-scheduler.ts";
 
 const service = (marginal: number) => ({
   distribution: "deterministic",
@@ -93,4 +93,18 @@ describe("each factor changes with its own part of the scenario", () => {
     const bursts = even.map((_, i) => Math.floor(i / 20) * 1e6 + i);
     expect(found(document, bursts).arrivals.level).toBe("bursty");
   });
+});
+
+test("times that a search found grow with the SLO, and nothing else does", () => {
+  const scheduler = {
+    preset: "triton",
+    batching: { policy: "preferred-sizes", preferred: [4, 8], maxBatch: 8, delayMs: 3 },
+    controller: { policy: "nexus", epochS: 10, ratePerS: 7 },
+  };
+  expect(fittedTo(1000, { scheduler, sloMs: 150 })).toEqual({
+    ...scheduler,
+    batching: { ...scheduler.batching, delayMs: 20 },
+    controller: { ...scheduler.controller, epochS: 66.7 },
+  });
+  expect(fittedTo(1000, { scheduler })).toBe(scheduler);
 });

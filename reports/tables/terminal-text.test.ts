@@ -61,6 +61,15 @@ test("columns that do not fit are named", () => {
   expect(resultsTable(sweepDocument(), 300)).not.toContain("not shown: ");
 });
 
+test("a narrow table gives up what is ranked last", () => {
+  const { comparisons, ...document } = sweepDocument();
+  const [one] = comparisons ?? [];
+  const shown = (metric: string): string =>
+    resultsTable({ ...document, comparisons: [{ ...one, metric } as typeof one] }, 85);
+  expect(shown("sloAttainmentRatio").split("not shown")[0]).toMatch(/within/);
+  expect(shown("throughputPerS").split("not shown")[0]).not.toMatch(/within/);
+});
+
 test("the ± signs of a column stand below each other", () => {
   const lines = resultsTable(sweepDocument(), 100).split("\n");
   const rows = lines.filter((line) => /^(fifo|join|power)/.test(line));

@@ -54,20 +54,28 @@ function without(table: Table, column: number): Table {
   };
 }
 
-/** Drops expendable columns, the least wanted first, until the table fits; never the quantile of the SLO. */
+/**
+ * Drops expendable columns, the least wanted first and those that are ranked last, until the table fits; never the
+ * quantile of the SLO.
+ */
 function narrowed(
   table: Table,
   width: number,
-  document: Pick<ResultsDocument, "slo"> = {},
+  document: Pick<ResultsDocument, "slo" | "comparisons"> = {},
 ): { table: Table; dropped: readonly string[] } {
   const needed = metricTitle(latencyOf(document));
+  const ranked = new Set(document.comparisons?.map(({ metric }) => metricTitle(metric)));
+  const expendable = [
+    ...EXPENDABLE.filter((heading) => !ranked.has(heading)),
+    ...EXPENDABLE.filter((heading) => ranked.has(heading)),
+  ];
   const dropped: string[] = [];
   let kept = aligned(table);
   for (const heading of ALWAYS_LEFT_OUT) {
     const column = kept.headings.indexOf(heading);
     if (column >= 0) kept = without(kept, column);
   }
-  for (const heading of EXPENDABLE) {
+  for (const heading of expendable) {
     if (total(columnWidths(kept)) <= width) break;
     const column = kept.headings.indexOf(heading);
     if (column < 0 || heading === needed) continue;
