@@ -48,6 +48,8 @@ export interface Decision<Of extends AnyCase = AnyCase> {
     readonly goodput: Estimate;
     /** Points over fifo's; of language models with `vllm`. */
     readonly overFifo: Estimate;
+    /** Hours of devices for a million requests in time at the knee; null where a window has no knee. */
+    readonly deviceHours?: { readonly own: Estimate | null; readonly fifo: Estimate | null };
     /** Others that are not shown to be worse. */
     readonly beside: readonly string[];
     /** The level of one factor with which another does better, and by how much. */

@@ -1,8 +1,8 @@
 /** The decision table: the arm to use in each case, and the gain that it has where it was not chosen. */
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { estimate } from "../../engine/statistics/estimate.ts";
-import type { AnyCase, Decision, Level } from "../../results/which-scheduler.ts";
-import { shortestSloMs } from "./cases.ts";
+import type { AnyCase, Case, Decision, Level } from "../../results/which-scheduler.ts";
+import { capacityOf, shortestSloMs } from "./cases.ts";
 import {
   type CaseResult,
   judged,
@@ -68,11 +68,22 @@ export function decisions<Of extends AnyCase>(
         ...(use.arm.kind === "tuned" && "batching" in of && { sloMs: shortestSloMs(of) }),
         goodput: inPercent(estimate(own.samples)),
         overFifo: rounded(pointsOver(own, baseline)),
+        ...("batching" in of && {
+          deviceHours: { own: hoursOf(of, use), fifo: hoursOf(of, baseline) },
+        }),
         beside: best.flatMap((one) => (one === use ? [] : [one.arm.name])),
         loses: lossNearBy(results, of, name),
       },
     };
   });
+}
+
+/** Hours of devices for a million requests in time: each device costs one an hour. */
+function hoursOf(of: Case, { costs }: Member): Estimate | null {
+  if (costs === null) return null;
+  const millionsPerHour = (capacityOf(of) * 3600) / 1e6;
+  const { mean, halfWidth95 } = estimate(costs.map((cost) => cost / millionsPerHour));
+  return { mean: Number(mean.toPrecision(4)), halfWidth95: Number(halfWidth95.toPrecision(3)) };
 }
 
 /** The neighbouring case, one factor apart, in which the arm is furthest behind the best; null where it is among them. */

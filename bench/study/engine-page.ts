@@ -1,10 +1,9 @@
 /** The part of language models in the study's page. */
-import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { Decision, EngineCase } from "../../results/which-scheduler.ts";
 import { ALIKE, ENGINE_LOADS, TOKEN_GOALS } from "./engines.ts";
 import { type CaseResult, memberOf } from "./field.ts";
 import { IN_TIME } from "./knees.ts";
-import { percent, pointsText, table } from "./markdown.ts";
+import { meanText, percent, pointsText, table } from "./markdown.ts";
 
 const PROMPTS = { different: "prompts differ", alike: "prompts begin alike" } as const;
 const CLIENTS = { one: "one client", several: "several" } as const;
@@ -19,7 +18,7 @@ export function engineTable(rows: readonly Decision<EngineCase>[]): string[] {
       if (use === null) return [words(of), "none: more devices", "", "0%", "", ""];
       const { name, beside, goodput, overFifo, loses } = use;
       return [
-        ...[words(of), `\`${name}\``, `${beside.length}`, `${goodput.mean.toFixed(1)}%`],
+        ...[words(of), `\`${name}\``, `${beside.length}`, `${pointsText(goodput)}%`],
         pointsText(overFifo),
         loses === null ? "" : `${loses.where}: \`${loses.to}\` ${(-loses.points.mean).toFixed(1)}`,
       ];
@@ -30,10 +29,8 @@ export function engineTable(rows: readonly Decision<EngineCase>[]): string[] {
 export function engineSection(results: readonly CaseResult<EngineCase>[]): string[] {
   const names = [...new Set(results.flatMap(({ members }) => members.map(({ arm }) => arm.name)))];
   const { tight, loose } = TOKEN_GOALS;
-  const goals = (own: readonly CaseResult<EngineCase>[], name: string): string => {
-    const found = own.flatMap((result) => memberOf(result, name)?.goodput.mean ?? []);
-    return found.length === 0 ? "" : (100 * meanOf(found)).toFixed(1);
-  };
+  const goals = (own: readonly CaseResult<EngineCase>[], name: string): string =>
+    meanText(own.flatMap((result) => memberOf(result, name) ?? []));
   return [
     "## Language models",
     "",
@@ -48,7 +45,7 @@ export function engineSection(results: readonly CaseResult<EngineCase>[]): strin
     `SLOs met, at the knee with ${percent(IN_TIME)} of all requests in time. **Over vllm**: paired difference to \`vllm\`, first come first served, with the router`,
     "`central`. `distserve` has one engine for prompts and one for tokens, 100 Gbit/s between them. A name with a comma is a policy of iterations and a router.",
     "",
-    "Goodput at the knee, as the mean of the cases, and **best**: in how many an arm is not shown to be worse than another.",
+    "Goodput at the knee, as the mean of the cases with its 95% interval over the windows, and **best**: in how many an arm is not shown to be worse than another.",
     "",
     ...table([
       ["scheduler", "all", "differ", "alike", "one client", "several", "tight", "loose", "best"],

@@ -208,8 +208,8 @@ export interface Standing {
   readonly cases: number;
   /** Cases in which it is among the best. */
   readonly best: number;
-  /** Mean distance to the highest mean of the case, in points. */
-  readonly behind: number;
+  /** Mean distance to the arm with the highest mean of each case, in points. */
+  readonly behind: Estimate;
   /** The cost at the knee over fifo's. */
   readonly cost: Estimate | null;
 }
@@ -223,8 +223,8 @@ export function standings(results: readonly CaseResult[]): readonly Standing[] {
   const found = [...names].flatMap((name): Standing[] => {
     const own = field.flatMap((result) => {
       const member = memberOf(result, name);
-      const most = Math.max(...result.members.map(({ goodput }) => goodput.mean));
-      return member === undefined || most === 0 ? [] : [{ member, most }];
+      const most = result.members.reduce((x, y) => (y.goodput.mean > x.goodput.mean ? y : x));
+      return member === undefined || most.goodput.mean === 0 ? [] : [{ member, most }];
     });
     if (own.length === 0) return [];
     return [
@@ -233,12 +233,16 @@ export function standings(results: readonly CaseResult[]): readonly Standing[] {
         kind: own[0].member.arm.kind,
         cases: own.length,
         best: own.filter(({ member }) => member.isBest).length,
-        behind: 100 * meanOf(own.map(({ member, most }) => most - member.goodput.mean)),
+        behind: estimate(
+          own[0].member.samples.map(
+            (_, w) => 100 * meanOf(own.map((one) => one.most.samples[w] - one.member.samples[w])),
+          ),
+        ),
         cost: costOver(results, [name], [results[0].members[0].arm.name]),
       },
     ];
   });
-  return found.sort((a, b) => b.best / b.cases - a.best / a.cases || a.behind - b.behind);
+  return found.sort((a, b) => b.best / b.cases - a.best / a.cases || a.behind.mean - b.behind.mean);
 }
 
 /**

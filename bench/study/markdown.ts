@@ -1,9 +1,26 @@
 /** Numbers, words and tables of the study's page. */
-import type { Estimate } from "../../engine/statistics/estimate.ts";
+import { type Estimate, estimate, meanOf } from "../../engine/statistics/estimate.ts";
 import type { Case } from "../../results/which-scheduler.ts";
 
 export const pointsText = ({ mean, halfWidth95 }: Estimate): string =>
-  `${mean.toFixed(1)} ± ${halfWidth95.toFixed(1)}`;
+  `${oneDigit(mean)} ± ${halfWidth95.toFixed(1)}`;
+
+/** Without the sign of a zero. */
+export const oneDigit = (value: number): string => value.toFixed(1).replace(/^-0\.0$/, "0.0");
+
+/** Of shares: `36.4 ± 1.2%`. */
+export const shareText = ({ mean, halfWidth95 }: Estimate): string =>
+  `${pointsText({ mean: 100 * mean, halfWidth95: 100 * halfWidth95 })}%`;
+
+/** The mean over cases of goodputs, in percent: its interval is over the windows, which all cases have. */
+export function meanText(members: readonly { readonly samples: readonly number[] }[]): string {
+  if (members.length === 0) return "";
+  const windows = members[0].samples.map((_, w) =>
+    meanOf(members.map(({ samples }) => samples[w])),
+  );
+  const { mean, halfWidth95 } = estimate(windows);
+  return pointsText({ mean: 100 * mean, halfWidth95: 100 * halfWidth95 });
+}
 
 export const percent = (share: number): string =>
   `${(100 * share).toFixed(share > 0.995 ? 2 : 1)}%`;

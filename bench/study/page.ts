@@ -4,7 +4,7 @@ import { grouped } from "../../engine/basics/iterables.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
 import { meanOf } from "../../engine/statistics/estimate.ts";
 import { BORDERS, type Case, type Decision } from "../../results/which-scheduler.ts";
-import { ABLATED, SETTINGS, TUNED } from "./arms.ts";
+import { ABLATED, SETTINGS, TUNED, UNTUNED } from "./arms.ts";
 import { GOALS } from "./cases.ts";
 import { type Figure, judgementOf } from "./claim.ts";
 import { engineSection, engineTable } from "./engine-page.ts";
@@ -22,7 +22,15 @@ import {
 } from "./field.ts";
 import { type ClaimFindings, type Findings, rowsOf } from "./findings.ts";
 import { IN_TIME } from "./knees.ts";
-import { caseWords, levelWord, percent, pointsText, table } from "./markdown.ts";
+import {
+  caseWords,
+  levelWord,
+  meanText,
+  oneDigit,
+  percent,
+  pointsText,
+  table,
+} from "./markdown.ts";
 import { ownSection } from "./own-models.ts";
 
 type Use = NonNullable<Decision<Case>["use"]>;
@@ -60,13 +68,15 @@ export function studyPage(found: Findings): string {
     "",
     "**Behind**: mean distance to the best of a case, in points. **Cost**: of devices for each request in time at the knee, over",
     "fifo's, where both have a knee, with its 95% interval over the windows of arrivals: its spread where each is left out in turn.",
+    "**Constants**: published, or tuned, or the reason why there is no tuned row; _none_: a rule without any, or of words. Rules that",
+    "route have 16 cases, those of shared devices: where each model has one device, there is nothing to route, and they are fifo.",
     "",
     ...standingsTable(standings(results)),
     "",
     "### A system as baseline and mechanism",
     "",
     "Goodput at the knee in percent of the capacity, as the mean of all cases, and the mean over those with tight or loose",
-    "SLOs, steady or bursty arrivals. Baselines have one mechanism or several; a system has its own besides.",
+    "SLOs, steady or bursty arrivals, with 95% intervals over the windows. Baselines have one mechanism or several; a system has its own besides.",
     "",
     ...ladder(results),
     "",
@@ -128,9 +138,10 @@ const legend = (machine: string): string[] => [
   `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; **ties**: how many others are not. **In time**: goodput, the requests in`,
   `time per s at the knee, the largest load with ${percent(IN_TIME)} of all requests in time, in percent of what the devices do at best.`,
   "**Over fifo**: paired difference with its 95% interval, in points. **Loses when**: with one factor changed so, the other does",
-  "better by these points. A scheduler is chosen by all windows of arrivals, which flatter it as they choose it. So both gains, and what is in",
-  "time, are those that each window gives to the choice of all other windows. A star: tuned, with the best of the settings that a search tried for the case. A dagger: the advice did not",
-  "carry over to [models of ours](#the-advice-on-models-of-ours).",
+  "better by these points. **Cost**: hours of devices for a million requests in time, at the knee, with its 95% interval over the windows; empty where some window",
+  "has no knee. A scheduler is chosen by all windows of arrivals, which flatter it as they choose it. So both gains, and what is in",
+  "time, are those that each window gives to the choice of all other windows. A star: tuned, with the best of the settings that a search tried for the case; `--for` fits",
+  "its times to the scenario's SLO, while published constants in ms stay as they are. A dagger: the advice did not carry over to [models of ours](#the-advice-on-models-of-ours).",
   "",
   `For \`--for\` an SLO is tight up to ${BORDERS.tight} times the latency of a request alone (of a language model's ${BORDERS.tightTokens}), arrivals are steady up to`,
   `a variation of ${BORDERS.steadyCv} between them, and batches gain where a job takes ${percent(BORDERS.batchShare)} of its time or less in the best one.`,
@@ -187,17 +198,22 @@ export function decisionTable(rows: readonly Decision<Case>[]): string[] {
       "ties",
       "in time",
       "over fifo",
+      "cost",
+      "fifo's",
       "loses when",
     ],
     ...rows.map(({ case: of, use }) => {
       const factors = caseWords(of);
-      if (use === null) return [factors, "none: more devices", "", "0%", "", ""];
+      if (use === null) return [factors, "none: more devices", "", "0%", "", "", "", ""];
       return [
         factors,
         useText(use),
         `${use.beside.length}`,
-        `${use.goodput.mean.toFixed(1)}%`,
+        `${pointsText(use.goodput)}%`,
         pointsText(use.overFifo),
+        ...[use.deviceHours?.own, use.deviceHours?.fifo].map((cost) =>
+          cost ? withInterval(cost, "") : "",
+        ),
         lossText(use),
       ];
     }),
@@ -235,10 +251,17 @@ function standingsTable(all: readonly Standing[]): string[] {
   return table([
     ["scheduler", "constants", "cases", "among the best", "behind", "cost"],
     ...all.map(({ name, kind, cases, best, behind, cost }) => [
-      ...[`\`${name}\``, kind === "baseline" ? "" : kind, `${cases}`, `${best}`, behind.toFixed(1)],
+      ...[`\`${name}\``, constantsText(name, kind), `${cases}`, `${best}`, pointsText(behind)],
       cost === null ? "" : costText(cost),
     ]),
   ]);
+}
+
+/** Whether a row has the constants that are published, or why there is no tuned one. */
+function constantsText(name: string, kind: Standing["kind"]): string {
+  if (kind === "tuned") return kind;
+  if (kind === "baseline") return "";
+  return TUNED.includes(name) ? kind : (UNTUNED[name] ?? "none");
 }
 
 const costText = ({ mean, halfWidth95 }: Estimate): string =>
@@ -257,12 +280,11 @@ function ladder(results: readonly CaseResult[]): string[] {
     ["scheduler", ...columns],
     ...names.flatMap((name) => {
       const cells = columns.map((level) => {
-        const own = results
-          .filter(({ of }) => level === "all" || Object.values(of).includes(level))
-          .flatMap((result) => memberOf(result, name) ?? []);
-        return own.length === 0
-          ? ""
-          : (100 * meanOf(own.map(({ goodput }) => goodput.mean))).toFixed(1);
+        return meanText(
+          results
+            .filter(({ of }) => level === "all" || Object.values(of).includes(level))
+            .flatMap((result) => memberOf(result, name) ?? []),
+        );
       });
       return cells[0] === "" ? [] : [[`\`${name}\``, ...cells]];
     }),
@@ -279,7 +301,7 @@ function tuning(results: readonly CaseResult[]): string[] {
     ...gains.map(({ name, own }) => {
       const means = own.map(({ points }) => points.mean);
       const ends = [Math.min(...means), Math.max(...means)];
-      return [`\`${name}\``, ...[meanOf(means), ...ends].map((one) => one.toFixed(1))];
+      return [`\`${name}\``, ...[meanOf(means), ...ends].map(oneDigit)];
     }),
   ]);
 }
@@ -294,7 +316,7 @@ function ablations(results: readonly CaseResult[]): string[] {
       const cost = costOver(results, without, [of]);
       return [
         [
-          ...[part, `\`${of}\``, meanOf(own.map(({ points }) => points.mean)).toFixed(1)],
+          ...[part, `\`${of}\``, oneDigit(meanOf(own.map(({ points }) => points.mean)))],
           withInterval(most.points, ""),
           caseWords(most.of),
           cost === null ? "" : costText(cost),
@@ -339,8 +361,12 @@ export function claimSection({ claim, figures }: ClaimFindings): string[] {
   ];
 }
 
+/** Digits of a ratio so large say nothing: hardly any request misses on one side. */
+const LARGE_RATIO = 1000;
+
 /** Three digits of the mean and two of the half width, if these are not more than four decimals. */
 function withInterval({ mean, halfWidth95 }: Estimate, unit: string): string {
+  if (unit === "×" && mean - halfWidth95 > LARGE_RATIO) return "more than 1,000×";
   const decimals = (size: number, digits: number): number =>
     size === 0 ? 0 : digits - 1 - Math.floor(Math.log10(Math.abs(size)));
   const wanted = Math.max(decimals(mean, 3), decimals(halfWidth95, 2));
