@@ -9,7 +9,8 @@
  * machine; all machines of a node are divided alike.
  *
  * Source: Li et al., AlpaServe, OSDI 2023, section 4.2, algorithm 2. Left out: operator parallelism (a profile may
- * hold its times), and buckets of models by latency, as partitions here may mix group sizes.
+ * hold its times), and buckets of models by latency, as partitions here may mix group sizes. Ours: copies in memory that
+ * the search leaves, kept where the real simulator has more in time with them.
  */
 
 import { Fault } from "../engine/basics/fault.ts";

@@ -66,10 +66,7 @@ export function studyPage(found: Findings): string {
     "",
     "### How often each is among the best",
     "",
-    "**Behind**: mean distance to the best of a case, in points. **Cost**: of devices for each request in time at the knee, over",
-    "fifo's, where both have a knee, with its 95% interval over the windows of arrivals: its spread where each is left out in turn.",
-    "**Constants**: published, or tuned, or the reason why there is no tuned row; _none_: a rule without any, or of words. Rules that",
-    "route have 16 cases, those of shared devices: where each model has one device, there is nothing to route, and they are fifo.",
+    ...STANDING,
     "",
     ...standingsTable(standings(results)),
     "",
@@ -111,6 +108,14 @@ export function studyPage(found: Findings): string {
     "",
   ].join("\n");
 }
+
+/** How to read the table of all schedulers. */
+const STANDING = [
+  "**Behind**: mean distance to the best of a case, in points. **Cost**: of devices for each request in time at the knee, over",
+  "fifo's, where both have a knee, with its 95% interval over the windows of arrivals: its spread where each is left out in turn.",
+  "**Constants**: published, or tuned, or the reason why there is no tuned row; _none_: a rule without any, or of words. Rules that",
+  "route have 16 cases, those of shared devices: where each model has one device, there is nothing to route, and they are fifo.",
+];
 
 /** How to read the table of ablations. */
 const WITHOUT = [

@@ -46,7 +46,9 @@ export type Standing = "absent" | "off" | "ordered" | "leaving";
 
 /** Everything here is known to a gateway. Ids are the system's. Each answer is O(1) unless it says so. */
 export interface ClusterView {
+  /** The compiled scenario: pipelines, pools, replicas, nodes, devices and models, by id. */
   readonly system: System;
+  /** The time of this turn, µs since the start of the run. */
   readonly nowUs: number;
 
   // Jobs wait in the queue of a pool, from which controllers place them, or of a replica.
@@ -56,6 +58,7 @@ export interface ClusterView {
   jobsIn(pool: number): readonly number[];
   /** The queue of one replica. */
   queueAt(replica: number): QueueView;
+  /** A job that waits or runs. */
   job(job: number): JobView;
   /** The job of a task of a request that has not ended. */
   jobOf(request: number, task: number): number;
@@ -63,6 +66,7 @@ export interface ClusterView {
   isWaiting(job: number): boolean;
 
   // A replica takes a batch while it is up, idle, and fits.
+  /** Whether it takes batches: it has started, is not given up, and does not leave. */
   isUp(replica: number): boolean;
   /** Whether its node has what a batch on it demands. O(resources). */
   fits(replica: number): boolean;
@@ -76,6 +80,7 @@ export interface ClusterView {
   freeUs(replica: number): number;
   /** Mean service time of a batch of that size, by the profile. */
   expectedUs(replica: number, size: number): number;
+  /** `ordered`: it serves, or is to; `leaving`: it ends its batch first; `off`: it can be ordered. */
   standing(replica: number): Standing;
 
   // Pools, nodes and device slots add up what their replicas have.
@@ -85,8 +90,9 @@ export interface ClusterView {
     readonly waiting: number;
     readonly running: number;
   };
-  /** Replicas of a pool that are up, and those that are ordered. O(replicas). */
+  /** Replicas of a pool that are up. O(replicas). */
   readyOf(pool: number): number;
+  /** Replicas of a pool that are up or are to be. O(replicas). */
   orderedOf(pool: number): number;
   /** The free amount of a resource on a node, in `RESOURCE_UNITS`; Infinity: no limit. */
   freeOf(node: number, resource: number): number;
@@ -98,10 +104,15 @@ export type Residency = "absent" | "loading" | "resident";
 
 /** The end of a batch. */
 export interface BatchEnd {
+  /** The replica that it ran on, by its index in `system.replicas`. */
   readonly replica: number;
+  /** The replica's pool, by its index in `system.pools`. */
   readonly pool: number;
+  /** Jobs in it. */
   readonly size: number;
+  /** When it started, µs since the start of the run. */
   readonly startedUs: number;
+  /** When it ended, µs since the start of the run. */
   readonly nowUs: number;
   /** By the profile, for its size. */
   readonly expectedUs: number;
@@ -139,10 +150,13 @@ export interface Controls {
   // Replicas come and go, and so do models on device slots.
   /** Orders replicas that are off, the first first, or releases the surplus: those not up, then the last. */
   setReplicas(pool: number, count: number): void;
+  /** A replica that is off starts; it is up after its provisioning time. */
   order(replica: number): void;
+  /** An ordered replica ends: at once where it is idle or not up yet, else after its batch. */
   release(replica: number): void;
   /** Loads a model onto a device slot; `residency` is heard when it is there. */
   load(slot: number, model: number): void;
+  /** Takes a model off a device slot, whose memory it frees. */
   evict(slot: number, model: number): void;
 
   // Time passes.
@@ -171,8 +185,9 @@ export interface Controller {
   readonly heedsResources?: boolean;
   /** Whether it places models on device slots by itself, so that a slot may host every task. */
   readonly placesModels?: boolean;
-  /** Whether it may take batches off replicas, or load and evict models. */
+  /** Whether it may take batches off replicas. */
   readonly preempts?: boolean;
+  /** Whether it may load and evict models. */
   readonly loads?: boolean;
   /** Whether it may give batches start windows. */
   readonly windows?: boolean;
@@ -184,13 +199,17 @@ export interface Controller {
   // It hears what happens, and gives no commands here.
   /** A request was admitted. True: it waits at the gate until `act.enter`. */
   waits?(request: number, pipeline: number, nowUs: number): boolean;
+  /** A request was admitted, and its first jobs are there. */
   arrived?(request: number, pipeline: number, nowUs: number): void;
   /** A job of one of its `pools` waits for a replica, for the first time or again. */
   queued?(job: JobView, pool: number): void;
+  /** A batch has left its replica, for whatever reason. */
   finished?(end: BatchEnd): void;
+  /** A request has its answer, or none any more. */
   ended?(request: number, outcome: Outcome, nowUs: number): void;
   /** A replica is up, is down, or has left after its release. */
   changed?(replica: number, state: "up" | "down" | "left", nowUs: number): void;
+  /** A model's load on a device slot began or ended, or the model is gone. */
   residency?(slot: number, model: number, state: Residency, nowUs: number): void;
   /**
    * Somebody says how wrong a pool's part of an answer was: 0 right, 1 wrong. The request has ended, and

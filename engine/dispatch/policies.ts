@@ -98,12 +98,15 @@ export interface Admission {
 
 /** The state of a pool, for its scaling rule. Means are over the time since it was last asked. */
 export interface ScalingView {
+  /** µs since the start of the run. */
   readonly nowUs: number;
   /** Replicas that serve. */
   readonly ready: number;
   /** Replicas that serve, are to serve, or ought to: what was last wanted, within bounds. */
   readonly ordered: number;
+  /** Replicas with a batch. */
   readonly busyMean: number;
+  /** Jobs that wait. */
   readonly waitingMean: number;
   /** Jobs that wait or run. */
   readonly jobsMean: number;

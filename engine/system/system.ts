@@ -13,18 +13,23 @@ import type { FaultSystem } from "./faults.ts";
 export const RESOURCE_UNITS = 1e6;
 
 export interface System {
+  /** In the order of the scenario; a pipeline's id is its index, as is that of all below. */
   readonly pipelines: readonly PipelineSystem[];
   /**
    * One pool of replicas per task name, or per variant of it; pipelines with a task of the same name share it.
    */
   readonly pools: readonly PoolSystem[];
+  /** Those of a pool follow each other, from its `first`. */
   readonly replicas: readonly ReplicaSystem[];
+  /** Machines; a node of `count` 3 is three of them. */
   readonly nodes: readonly NodeSystem[];
   /** Names of the resources that nodes have, or models demand, beyond device slots. */
   readonly resources: readonly string[];
   /** Device slots that host a replica. */
   readonly devices: readonly DeviceSystem[];
+  /** Each once, though pools share it. */
   readonly models: readonly ModelSystem[];
+  /** Times of gateway and network, µs. */
   readonly overheads: Overheads;
   /** Power of all nodes and devices when idle, W; null when the scenario gives none. */
   readonly idleWatts: number | null;
@@ -42,21 +47,27 @@ export interface PipelineSystem {
   readonly name: string;
   /** Latency of the SLO, µs; Infinity without one. */
   readonly sloUs: number;
-  /** The longest time to the first token, and per token after it, within the SLO, µs; Infinity without a bound. */
+  /** The longest time to the first token within the SLO, µs; Infinity without a bound. */
   readonly ttftUs: number;
+  /** The longest mean time per token after the first, µs; Infinity without a bound. */
   readonly tpotUs: number;
   /** Time from a request's arrival to its deadline, ms, drawn for each; null: the latency of the SLO. */
   readonly deadlineMs: Value | null;
+  /** Of its requests; the higher goes first. */
   readonly priority: number;
   /** Share of the requests that must meet the SLO, 0..1. */
   readonly sloShare: number;
+  /** Whether a request holds a replica of every task from its start to its end. */
   readonly held: boolean;
   /** Chains of replicas that requests may hold; 0 unless `held`. */
   readonly chains: number;
   /** Probability that an arrival is of this pipeline. */
   readonly share: number;
+  /** A task's id is its index here. */
   readonly tasks: readonly TaskSystem[];
+  /** Tasks that several models answer together. */
   readonly ensembles: readonly EnsembleSystem[];
+  /** Tasks without a predecessor, by id. */
   readonly entryTasks: readonly number[];
   /** Tasks whose end a request waits for and no other task does. */
   readonly sinkCount: number;
