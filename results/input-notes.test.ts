@@ -121,12 +121,18 @@ describe("goalNotes", () => {
     ]);
   });
 
-  test("says nothing of a language model, whose answers take what their lengths make of them", () => {
-    const writer = { tokens: { steps: { prefill: [0, 1, 0], decode: [0, 0, 10] } } };
+  test("takes a language model's times by its lengths, and says nothing where a prompt may be kept", () => {
+    const tokens = { steps: { prefill: [0, 1, 0], decode: [0, 0, 10] } };
     const write = { model: "writer", tokens: { prompt: 10, output: 2 } };
-    const short = { p: { slo: { latencyMs: 40 }, tasks: { write } } };
-    const more = { pipelines: short, models: { writer }, cluster: { replicas: { write: 1 } } };
-    expect(notesOf(1, more)).toEqual([]);
+    const notesOfWriter = (latencyMs: number, engine: object): string[] =>
+      notesOf(1, {
+        pipelines: { p: { slo: { latencyMs }, tasks: { write } } },
+        models: { writer: { tokens: { ...tokens, ...engine } } },
+        cluster: { replicas: { write: 1 } },
+      });
+    expect(notesOfWriter(20, {})).toEqual([]);
+    expect(notesOfWriter(19, {})).toEqual([expect.stringContaining("any wait, 20 ms")]);
+    expect(notesOfWriter(19, { prefixCaching: true })).toEqual([]);
   });
 
   test("says nothing where the sweep changes it", () => {

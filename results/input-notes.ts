@@ -3,7 +3,7 @@
  * profiles measured on another machine or of another model.
  */
 
-import type { PipelineSystem, System } from "../engine/system/system.ts";
+import type { PipelineSystem, Sharing, System } from "../engine/system/system.ts";
 import { compileSystem, type MeasuredInputs } from "../scenario/compile/compile.ts";
 import { hasDoubt, undoubtedProfiles } from "../scenario/compile/input-draws.ts";
 import type { Profile } from "../scenario/schema/profile.ts";
@@ -36,8 +36,9 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
   const system = compileSystem(document, inputs);
   return system.pipelines.flatMap((pipeline) => {
     const { name, sloUs, tasks } = pipeline;
-    // An answer of a language model takes what its lengths and its engine make of it.
-    if (tasks.some(({ tokens }) => tokens !== null)) return [];
+    // A task that starts at another's first token, or a prompt that is kept, takes less than the sum has.
+    if (tasks.some(({ afterFirstToken }) => afterFirstToken.length > 0)) return [];
+    if (system.devices.some(({ sharing }) => keepsBlocks(sharing))) return [];
     const meanUs = unloadedUs(system, pipeline);
     if (meanUs <= sloUs) return [];
     const [goal, mean] = [sloUs, meanUs].map((us) => `${Number((us / 1000).toPrecision(3))} ms`);
@@ -46,6 +47,10 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
         "raise slo.latencyMs, or take faster models or devices",
     ];
   });
+}
+
+function keepsBlocks(sharing: Sharing | null): boolean {
+  return sharing?.kind === "iterations" && sharing.limits.prefixCaching;
 }
 
 /** A note where `alpaserve`, once the name of its baseline, has no placement, and so no group of several devices. */

@@ -8,7 +8,7 @@ import { assert } from "../../engine/basics/fault.ts";
 import { listOf } from "../../engine/basics/hot-path.ts";
 import { shapeOf } from "../../engine/random/sampler.ts";
 import { expectedHitRatio } from "../../engine/requests/prediction-cache.ts";
-import { meanFactors, type ServiceModel, VariableService } from "../../engine/service/service.ts";
+import type { ServiceModel } from "../../engine/service/service.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
 import {
   type DeviceSystem,
@@ -31,10 +31,10 @@ import type {
   PipelineDocument,
   ScenarioDocument,
   TaskDocument,
-  WorkloadDocument,
 } from "../schema/scenario.ts";
 import type { StepProfile } from "../schema/step-profile.ts";
-import { engineEstimate, placesOf, placesOfAll, withEngines } from "./engines.ts";
+import { engineEstimate, sequencesOf } from "./engine-estimate.ts";
+import { placesOf, placesOfAll, withEngines } from "./engines.ts";
 import { breakable } from "./fault-causes.ts";
 import {
   excessUs,
@@ -44,8 +44,8 @@ import {
   tasksToPlace,
   variantsOf,
 } from "./placement.ts";
-import { assumedService, measuredService } from "./services.ts";
-import { columnsOf, conditionOf, lengthTerms, traceSizesOf } from "./trace-rows.ts";
+import { serviceOf } from "./services.ts";
+import { columnsOf, conditionOf, lengthTerms } from "./trace-rows.ts";
 
 /** Measured data that a scenario names, by the path as written in it. */
 export interface MeasuredInputs {
@@ -69,10 +69,12 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
   const resources = resourceNames(document);
   const pools: PoolSystem[] = [];
   const replicas: ReplicaSystem[] = [];
+  const columns = columnsOf(workload, inputs);
   for (const { name, task, model } of tasks) {
     const entry = models[model.name];
     const placed = placement.replicas.filter((replica) => replica.task === name);
     const places = placesOf(entry);
+    const timesOf = timesFor(document, inputs, { task, model: entry, columns });
     const members = listOf(
       placesOfAll(placed, places),
       ({ node, device, slot, speed, stages, number }) => ({
@@ -82,7 +84,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
         device,
         slot,
         stages,
-        service: serviceOf(entry, device, speed / stretchOf(entry, stages), workload, inputs),
+        service: timesOf(device, speed / stretchOf(entry, stages)),
       }),
     );
     const services = listOf(members, (member) => member.service);
@@ -106,7 +108,7 @@ export function compileSystem(document: ScenarioDocument, inputs: MeasuredInputs
   }
   const totalShare = sumOf(Object.values(document.pipelines).map(({ share }) => share));
   const pipelines = listOf(Object.entries(document.pipelines), ([name, pipeline]) =>
-    compilePipeline(name, pipeline, { pools, totalShare, columns: columnsOf(workload, inputs) }),
+    compilePipeline(name, pipeline, { pools, totalShare, columns }),
   );
   const { delayS, spread } = cluster.provisioning ?? AT_ONCE;
   return {
@@ -168,33 +170,18 @@ function stretchOf({ stageOverhead = 0.009 }: ModelDocument, stages: readonly nu
   return stages === null || stages.length === 1 ? 1 : 1 + stageOverhead * stages.length;
 }
 
-/** Scaled by the sizes of inputs, where the model depends on them. */
-function serviceOf(
-  model: ModelDocument,
-  device: string,
-  speed: number,
-  workload: WorkloadDocument,
+/** Of a model in a task: its service on a device, or what schedulers may expect of a language model there. */
+function timesFor(
+  { pipelines, workload }: ScenarioDocument,
   inputs: MeasuredInputs,
-): ServiceModel {
-  const service = unscaledService(model, device, speed, inputs);
-  if (model.inputScaling === undefined) return service;
-  const sizes = traceSizesOf(workload, inputs);
-  const factors = meanFactors(model.inputScaling, workload, sizes, service.maxBatch);
-  return new VariableService(service, factors);
-}
-
-function unscaledService(
-  { service, profile, tokens }: ModelDocument,
-  device: string,
-  speed: number,
-  { profiles, stepProfiles }: MeasuredInputs,
-): ServiceModel {
-  if (service !== undefined) return assumedService(service, speed);
-  if (tokens !== undefined) return engineEstimate(tokens, speed, stepProfiles);
-  const path = typeof profile === "string" ? profile : profile?.[device];
-  const measured = path === undefined ? undefined : profiles[path];
-  assert(measured !== undefined, `a checked scenario has a profile for device ${device}`);
-  return measuredService(measured, speed);
+  { task, model, columns }: { task: string; model: ModelDocument; columns: TraceColumns },
+): (device: string, speed: number) => ServiceModel {
+  const { tokens } = model;
+  if (tokens === undefined) {
+    return (device, speed) => serviceOf(model, device, speed, workload, inputs);
+  }
+  const sequences = sequencesOf(task, Object.values(pipelines), columns);
+  return (_, speed) => engineEstimate(tokens, speed, inputs.stepProfiles, sequences);
 }
 
 interface Around {

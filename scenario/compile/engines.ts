@@ -1,6 +1,5 @@
-/** Language models of a scenario as engines: what a device slot runs, and the time that schedulers may expect. */
+/** Language models of a scenario as engines: what a device slot runs. */
 import { assert } from "../../engine/basics/fault.ts";
-import { ServiceModel } from "../../engine/service/service.ts";
 import type {
   DeviceSystem,
   PoolSystem,
@@ -13,9 +12,9 @@ import type { StepProfile } from "../schema/step-profile.ts";
 import { MOST_TOKENS } from "../schema/tokens.ts";
 import type { Placement } from "./placement.ts";
 
-type EngineDocument = NonNullable<ModelDocument["tokens"]>;
+export type EngineDocument = NonNullable<ModelDocument["tokens"]>;
 
-type StepProfiles = Readonly<Record<string, StepProfile>> | undefined;
+export type StepProfiles = Readonly<Record<string, StepProfile>> | undefined;
 
 /** Jobs that one replica of a model holds at once: as many wait in an engine as run there, each for blocks or its turn. */
 export function placesOf({ tokens }: ModelDocument): number {
@@ -82,7 +81,7 @@ export function withEngines(
   }));
 }
 
-function stepTimesOf({ steps }: EngineDocument, profiles: StepProfiles): StepTimes {
+export function stepTimesOf({ steps }: EngineDocument, profiles: StepProfiles): StepTimes {
   if (typeof steps !== "string") return documentTimes(steps);
   const profile = profiles?.[steps];
   assert(profile !== undefined, `a checked scenario has the step profile that it names: ${steps}`);
@@ -123,30 +122,4 @@ function coefficientsOf(steps: Extract<TimesDocument, { prefill: unknown }>): St
     decodeMany: decodeMany?.decode ?? decode,
   };
   return coefficientTimes(coefficients, { stepMs, sequenceMs });
-}
-
-/** A job of usual lengths that has the engine to itself. */
-const USUAL = { prompt: 500, output: 200 };
-
-/** Schedulers see one time; a job's own follows from its lengths and from what runs beside it. */
-export function engineEstimate(
-  document: EngineDocument,
-  speed: number,
-  profiles: StepProfiles,
-): ServiceModel {
-  const times = stepTimesOf(document, profiles);
-  const prefill = times({
-    chunks: [{ tokens: USUAL.prompt, before: 0 }],
-    decodes: 0,
-    context: 0,
-    heads: 1,
-  });
-  const decode = times({
-    chunks: [],
-    decodes: 1,
-    context: USUAL.prompt + USUAL.output / 2,
-    heads: 1,
-  });
-  const meanUs = Float64Array.of(0, (prefill + (USUAL.output - 1) * decode) / speed);
-  return new ServiceModel({ kind: "constant" }, meanUs, null);
 }

@@ -1,11 +1,46 @@
 /** Service models of assumed distributions and of measured profiles. */
 // Hot path: see docs/hot-path.md
+import { assert } from "../../engine/basics/fault.ts";
 import { listOf } from "../../engine/basics/hot-path.ts";
 import { shapeOf } from "../../engine/random/sampler.ts";
-import { ServiceModel } from "../../engine/service/service.ts";
+import { meanFactors, ServiceModel, VariableService } from "../../engine/service/service.ts";
 import type { Profile } from "../schema/profile.ts";
-import type { ServiceDocument } from "../schema/scenario.ts";
+import type { ModelDocument, ServiceDocument, WorkloadDocument } from "../schema/scenario.ts";
 import { inPlaceFactor } from "./in-place.ts";
+import { type Traces, traceSizesOf } from "./trace-rows.ts";
+
+/** By path as written. */
+interface Measured extends Traces {
+  readonly profiles: Readonly<Record<string, Profile>>;
+}
+
+/** Scaled by the sizes of inputs, where the model depends on them. */
+export function serviceOf(
+  model: ModelDocument,
+  device: string,
+  speed: number,
+  workload: WorkloadDocument,
+  inputs: Measured,
+): ServiceModel {
+  const service = unscaledService(model, device, speed, inputs);
+  if (model.inputScaling === undefined) return service;
+  const sizes = traceSizesOf(workload, inputs);
+  const factors = meanFactors(model.inputScaling, workload, sizes, service.maxBatch);
+  return new VariableService(service, factors);
+}
+
+function unscaledService(
+  { service, profile }: ModelDocument,
+  device: string,
+  speed: number,
+  { profiles }: Measured,
+): ServiceModel {
+  if (service !== undefined) return assumedService(service, speed);
+  const path = typeof profile === "string" ? profile : profile?.[device];
+  const measured = path === undefined ? undefined : profiles[path];
+  assert(measured !== undefined, `a checked scenario has a profile for device ${device}`);
+  return measuredService(measured, speed);
+}
 
 /** The service model of an assumed distribution. `speed` divides every time. */
 export function assumedService(document: ServiceDocument, speed: number): ServiceModel {

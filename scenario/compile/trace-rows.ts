@@ -1,11 +1,12 @@
 /** A scenario takes from the rows of its trace: sizes, lengths of prompts and outputs, conditions. */
 import { assert } from "../../engine/basics/fault.ts";
+import { meanOf } from "../../engine/statistics/estimate.ts";
 import type { TokenLengthTerms } from "../../engine/system/system.ts";
 import type { TraceColumn, TraceColumns } from "../reading/trace-columns.ts";
 import type { TaskDocument, WorkloadDocument } from "../schema/scenario.ts";
 import type { LengthsDocument } from "../schema/tokens.ts";
 
-interface Traces {
+export interface Traces {
   /** By path as written, then by column. */
   readonly traceColumns?: Readonly<Record<string, TraceColumns>> | undefined;
 }
@@ -41,29 +42,36 @@ export function lengthTerms(
 ): TokenLengthTerms | null {
   if (document === undefined || "from" in document) return null;
   const { prompt, outputsOf, output, prefix = null, most } = document;
-  const rows = (name: string): TraceColumn => {
-    assert(
-      Object.hasOwn(columns, name),
-      `a checked scenario has the columns of its trace: ${name}`,
-    );
-    return columns[name];
-  };
-  const lengthOf = (length: LengthsDocument["prompt"]) =>
-    typeof length === "object" && "column" in length
-      ? { rows: rows(length.column) as readonly number[] }
-      : length;
   const numbered = prefix !== null && "column" in prefix ? prefix : null;
   return {
-    prompt: lengthOf(prompt),
+    prompt: lengthOf(prompt, columns),
     outputsOf: outputsOf.flatMap(idsOf),
-    output: lengthOf(output),
+    output: lengthOf(output, columns),
     most,
     prefix:
       numbered === null
         ? (prefix as Exclude<typeof prefix, { column: string }>)
         : {
-            rows: rows(numbered.column) as readonly (readonly number[])[],
+            rows: rowsOf(columns, numbered.column) as readonly (readonly number[])[],
             blockTokens: numbered.blockTokens,
           },
   };
+}
+
+/** Mean tokens of all requests. */
+export function meanLength(length: LengthsDocument["prompt"], columns: TraceColumns): number {
+  const terms = lengthOf(length, columns);
+  if (typeof terms === "number") return terms;
+  if ("rows" in terms) return meanOf(terms.rows);
+  return terms.distribution === "empirical" ? meanOf(terms.samples) : terms.mean;
+}
+
+function lengthOf(length: LengthsDocument["prompt"], columns: TraceColumns) {
+  if (typeof length === "number" || !("column" in length)) return length;
+  return { rows: rowsOf(columns, length.column) as readonly number[] };
+}
+
+function rowsOf(columns: TraceColumns, name: string): TraceColumn {
+  assert(Object.hasOwn(columns, name), `a checked scenario has the columns of its trace: ${name}`);
+  return columns[name];
 }

@@ -1,0 +1,69 @@
+/**
+ * The time that schedulers may expect of a language model: that of a sequence of the task's mean lengths which has the
+ * engine to itself. A job's own follows from its lengths and from what runs beside it.
+ */
+import { ServiceModel } from "../../engine/service/service.ts";
+import { meanOf } from "../../engine/statistics/estimate.ts";
+import type { TraceColumns } from "../reading/trace-columns.ts";
+import type { PipelineDocument, TaskDocument } from "../schema/scenario.ts";
+import { type EngineDocument, type StepProfiles, stepTimesOf } from "./engines.ts";
+import { meanLength } from "./trace-rows.ts";
+
+/** Tokens; a task computes prompts, or makes tokens after the first, or both. */
+interface Sequence {
+  readonly prompt: number;
+  readonly output: number;
+  readonly prefills: boolean;
+  readonly decodes: boolean;
+}
+
+/** `task` is of at least one pipeline, and each pipeline's counts alike. */
+export function engineEstimate(
+  document: EngineDocument,
+  speed: number,
+  profiles: StepProfiles,
+  sequences: readonly Sequence[],
+): ServiceModel {
+  const times = stepTimesOf(document, profiles);
+  const meanUs = meanOf(
+    sequences.map(({ prompt, output, prefills, decodes }) => {
+      const chunks = [{ tokens: Math.max(1, Math.round(prompt)), before: 0 }];
+      const first = prefills ? times({ chunks, decodes: 0, context: 0, heads: 1 }) : 0;
+      const context = prompt + output / 2;
+      const each = decodes ? times({ chunks: [], decodes: 1, context, heads: 1 }) : 0;
+      return first + Math.max(0, output - 1) * each;
+    }),
+  );
+  return new ServiceModel({ kind: "constant" }, Float64Array.of(0, meanUs / speed), null);
+}
+
+/** Of the task in each pipeline that has it. */
+export function sequencesOf(
+  task: string,
+  pipelines: readonly PipelineDocument[],
+  columns: TraceColumns,
+): readonly Sequence[] {
+  return pipelines.flatMap(({ tasks }) => {
+    const own = tasks[task]?.tokens;
+    if (own === undefined) return [];
+    const from = "from" in own ? own.from : task;
+    const isGoneOnWith = Object.values(tasks).some(
+      ({ tokens }) => tokens !== undefined && "from" in tokens && tokens.from === task,
+    );
+    const { prompt, output } = lengthsOf(tasks, from, columns);
+    return [{ prompt, output, prefills: from === task, decodes: !isGoneOnWith }];
+  });
+}
+
+function lengthsOf(
+  tasks: Readonly<Record<string, TaskDocument>>,
+  task: string,
+  columns: TraceColumns,
+): { readonly prompt: number; readonly output: number } {
+  const { tokens } = tasks[task];
+  if (tokens === undefined) return { prompt: 0, output: 0 };
+  if ("from" in tokens) return lengthsOf(tasks, tokens.from, columns);
+  const earlier = tokens.outputsOf.map((one) => lengthsOf(tasks, one, columns).output);
+  const prompt = earlier.reduce((sum, one) => sum + one, meanLength(tokens.prompt, columns));
+  return { prompt, output: meanLength(tokens.output, columns) };
+}
