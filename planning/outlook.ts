@@ -3,7 +3,7 @@
  * and scores by which clusters are compared.
  */
 import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
-import { studentT } from "../engine/statistics/estimate.ts";
+import { leastMean, studentT } from "../engine/statistics/estimate.ts";
 import { type DrawnRun, inputHalfWidth } from "../results/input-effects.ts";
 import { attainmentOf, type Goal, type SloRun } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
@@ -31,8 +31,8 @@ const FEWEST_FOR_SPREAD = 4;
 
 /**
  * The share within a goal, between one-sided limits by Student's t over the runs. No narrower than
- * independent requests would have it; without any late request the lower limit is error^(1/episodes), `episodes` a
- * run, exact for episodes that make all or none late (Clopper and Pearson, Biometrika 26(4), 1934). One run says
+ * independent requests would have it. Runs without a late request, or with few outages, know little of their spread: the
+ * lower limit is then no higher than by independent episodes that may make all late, `episodes` a run. One run says
  * nothing of the spread of runs: its limits, and the lower one of two, take late requests to come in clusters or episodes.
  * The upper limit of few runs is one that so many late requests leave likely if the goal is just kept (a score test).
  * The doubt of measured inputs, of which `drawn` are draws, adds to both in squares.
@@ -45,7 +45,7 @@ export function outlook(
   above = HOPELESS,
   drawn: readonly DrawnRun[] = [],
 ): Outlook {
-  const { estimate, requests, changes } = attainmentOf(goal, runs, drawn);
+  const { estimate, requests, changes, hasFewOutages } = attainmentOf(goal, runs, drawn);
   const { mean, halfWidth95, parts } = estimate;
   const inputs = inputHalfWidth(changes, error);
   if (Number.isNaN(mean)) return { mean: 0, low: 0, high: 1, inputs };
@@ -57,7 +57,8 @@ export function outlook(
   const width = (tail: number): number =>
     freedom === 0 ? clustered : studentT(freedom, tail) * Math.max(spread, independent);
   const below = freedom === 1 ? Math.max(width(error), clustered) : width(error);
-  const least = mean === 1 ? error ** (1 / (episodes * runs.length)) : mean - below;
+  const rare = mean === 1 || hasFewOutages ? leastMean(mean, episodes * runs.length, error) : 1;
+  const least = Math.min(mean - below, rare);
   const likely = 3 * Math.sqrt((goal.share * (1 - goal.share)) / free);
   const most = runs.length < FEWEST_FOR_SPREAD ? likely : width(above);
   const upwards = Math.min(1 - mean, Math.hypot(most, inputHalfWidth(changes, above)));

@@ -146,7 +146,9 @@ export class Laboratory {
       goals.map((goal) =>
         outlook(goal, trial.runs, own, unitsOf(document, goal), GIVEN_UP, trial.drawn),
       );
-    for (const [i, [times, part]] of LOOKS.entries()) {
+    const looks = LOOKS.filter(([times]) => times === 1 || times * first * perRun <= MOST_REQUESTS);
+    const last = Math.max(...looks.map(([times]) => times));
+    for (const [times, part] of looks) {
       yield* this.extend(trial, times * first, true);
       let outlooks = judged(part * error);
       const isAbove = (limit: (one: Outlook) => number): boolean =>
@@ -160,12 +162,10 @@ export class Laboratory {
       }
       if (!isAbove(({ high }) => high)) break;
       const told = lengthThatTells(trial, outlooks);
-      const [next] = LOOKS[i + 1] ?? [Number.POSITIVE_INFINITY];
-      const isLast = next * first * Math.max(1, perRun) > MOST_REQUESTS;
-      const isTooDoubtful = told.because === "inputs";
       // The last look's limit, were the truth the upper one.
-      const left = Math.sqrt(times / LAST);
-      if (isLast || isTooDoubtful || !isAbove(({ mean, low, high }) => high - (mean - low) * left))
+      const left = Math.sqrt(times / last);
+      const mayDo = isAbove(({ mean, low, high }) => high - (mean - low) * left);
+      if (times === last || told.because === "inputs" || !mayDo)
         return { ...trial, meets: false, needed: { ...needed, ...told } };
     }
     return { ...trial, meets: false, needed: null };
@@ -227,7 +227,6 @@ const MOST_REQUESTS = 5_000_000;
 /** Looks at a confirmation: in times its first runs, and with a part of the error. */
 const PARTS = { 1: 0.25, 2: 0.25, 3: 0.1, 4: 0.1, 6: 0.1, 8: 0.05, 12: 0.05, 16: 0.1 };
 const LOOKS = Object.entries(PARTS).map(([times, part]) => [Number(times), part] as const);
-const LAST = 16;
 /** Probability that the share is above the limit at which a look gives up: that loses a yes, and never makes a wrong one. */
 const GIVEN_UP = 0.15;
 /** A length is asked for where the share is above its goal but for this probability, and leaves as much to chance. */

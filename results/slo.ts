@@ -38,6 +38,8 @@ interface Attainment {
   readonly requests: number;
   /** By draw of measured inputs. */
   readonly changes: readonly number[];
+  /** Whether the runs had outages, but too few to correct their shares for them. */
+  readonly hasFewOutages: boolean;
   readonly state: SloState;
 }
 
@@ -92,7 +94,8 @@ export function attainmentOf(
   const sharper = controlled(values, known);
   const interval = intervalOf(sharper, requests, inputHalfWidth95(changes));
   const found = withChanges(estimate(sharper), changes);
-  return { estimate: found, requests, changes, state: stateOf(share, interval) };
+  const hasFewOutages = sharper === values && known.some(({ length }) => length > 0);
+  return { estimate: found, requests, changes, hasFewOutages, state: stateOf(share, interval) };
 }
 
 /** The state of all SLOs together. */

@@ -117,3 +117,20 @@ export function wilson95(share: number, trials: number): Interval {
   const half = (Z * Math.sqrt((share * (1 - share)) / trials + weight / trials / 4)) / (1 + weight);
   return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
 }
+
+/**
+ * The least expectation of which so many independent figures between 0 and 1 have such a mean, but for the error; of a mean
+ * of 1 it is error^(1/count). Source: Hoeffding, "Probability inequalities for sums of bounded random variables", Journal
+ * of the American Statistical Association 58(301), 1963, theorem 1.
+ */
+export function leastMean(mean: number, count: number, error: number): number {
+  const part = (of: number, is: number): number => (of === 0 ? 0 : of * Math.log(of / is));
+  let [low, high] = [0, mean];
+  for (let step = 0; step < 40; step++) {
+    const middle = (low + high) / 2;
+    const distance = part(mean, middle) + part(1 - mean, 1 - middle);
+    if (count * distance > -Math.log(error)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
