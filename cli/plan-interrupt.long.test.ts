@@ -39,7 +39,7 @@ const CONFIRMED = UNLISTED.replace("ratePerS: 300", "ratePerS: 80").replace(
 );
 
 /** Each phase is interrupted so often; `INSTANTS=20` takes half an hour. */
-const INSTANTS = Number(process.env.INSTANTS ?? 2);
+const INSTANTS = Number(process.env.INSTANTS ?? 1);
 
 /** The words on stderr that begin each phase of a search, and the longest wait for an instant in it. */
 const SEARCHES = [

@@ -25,7 +25,7 @@ const LONG_REPLICATIONS = 40;
 const STORED = join(import.meta.dirname, "exhausted.json");
 const IS_ANEW = process.env.EXHAUSTED === "anew";
 /** Prime to the periods at which problems have memory, interruptions, batches and ramps. */
-const EVERY = 11;
+const EVERY = 23;
 
 /** A line for each problem, as the formatter has it. */
 function linesOf(answers: Answers): string {
