@@ -94,8 +94,8 @@ function foundIn(folder: string): string {
 
 test("the commands that a plan prints work as printed", async () => {
   const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
-  writeFileSync(join(folder, "s.yaml"), UNLISTED.replace("replications: 20", "replications: 3"));
-  const words = ["plan", "s.yaml", "--out", "out", "--schedulers", "none", "--budget", "10s"];
+  writeFileSync(join(folder, "s.yaml"), LISTED.replace("replications: 20", "replications: 3"));
+  const words = ["plan", "s.yaml", "--out", "out", "--schedulers", "none", "--budget", "100s"];
   const { stdout } = await tandemHere(folder, words);
   const run = (command: RegExp): string => {
     const printed = command.exec(stdout)?.[1] ?? expect.fail(stdout);
