@@ -221,10 +221,12 @@ function placedDocuments(
   const starts = [nothingOn(groups), coveringPlacement(groups) ?? []];
   for (const start of starts.filter((one) => one.length > 0)) {
     const found = beamPlacement(groups, sample, beam, start);
+    const own = documentWith(document, places, found);
+    if (own === null) continue;
     const full = filledUp(groups, found, sample);
-    const placements = full.flat().length === found.flat().length ? [found] : [found, full];
-    const documents = placements.flatMap((one) => documentWith(document, places, one) ?? []);
-    if (documents.length > 0) return documents;
+    if (full.flat().length === found.flat().length) return [own];
+    const filled = documentWith(document, places, full);
+    return filled === null ? [own] : [own, filled];
   }
   return [];
 }

@@ -38,7 +38,8 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
     const { name, sloUs, tasks } = pipeline;
     // A task that starts at another's first token, or a prompt that is kept, takes less than the sum has.
     if (tasks.some(({ afterFirstToken }) => afterFirstToken.length > 0)) return [];
-    if (system.devices.some(({ sharing }) => keepsBlocks(sharing))) return [];
+    const writes = tasks.some(({ tokens }) => tokens !== null);
+    if (writes && system.devices.some(({ sharing }) => keepsBlocks(sharing))) return [];
     const meanUs = unloadedUs(system, pipeline);
     if (meanUs <= sloUs) return [];
     const [goal, mean] = [sloUs, meanUs].map((us) => `${Number((us / 1000).toPrecision(3))} ms`);

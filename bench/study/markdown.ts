@@ -8,7 +8,7 @@ export const pointsText = ({ mean, halfWidth95 }: Estimate): string =>
 /** Without the sign of a zero. */
 export const oneDigit = (value: number): string => value.toFixed(1).replace(/^-0\.0$/, "0.0");
 
-/** Of shares: `36.4 ± 1.2%`. */
+/** Writes a share in percent: `36.4 ± 1.2%`. */
 export const shareText = ({ mean, halfWidth95 }: Estimate): string =>
   `${pointsText({ mean: 100 * mean, halfWidth95: 100 * halfWidth95 })}%`;
 

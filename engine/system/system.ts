@@ -53,7 +53,7 @@ export interface PipelineSystem {
   readonly tpotUs: number;
   /** Time from a request's arrival to its deadline, ms, drawn for each; null: the latency of the SLO. */
   readonly deadlineMs: Value | null;
-  /** Of its requests; the higher goes first. */
+  /** All its requests have it; a request with a higher one goes first. */
   readonly priority: number;
   /** Share of the requests that must meet the SLO, 0..1. */
   readonly sloShare: number;

@@ -170,7 +170,7 @@ function stretchOf({ stageOverhead = 0.009 }: ModelDocument, stages: readonly nu
   return stages === null || stages.length === 1 ? 1 : 1 + stageOverhead * stages.length;
 }
 
-/** Of a model in a task: its service on a device, or what schedulers may expect of a language model there. */
+/** Gives a model its service on a device, and a language model the time that schedulers may expect of it in this task. */
 function timesFor(
   { pipelines, workload }: ScenarioDocument,
   inputs: MeasuredInputs,

@@ -5,7 +5,7 @@ import { compileSystem } from "./compile.ts";
 const steps = { prefill: [0, 1, 0], decode: [0, 0, 10] };
 const writer = { tokens: { steps } };
 
-/** What schedulers expect of the tasks' first replicas, ms. */
+/** Schedulers expect these times of the tasks' first replicas, ms. */
 function expectedMs(tasks: object, workload: object = { arrivals: "burst", requests: 1 }) {
   const names = Object.keys(tasks);
   const document = {

@@ -17,7 +17,7 @@ interface Sequence {
   readonly decodes: boolean;
 }
 
-/** `task` is of at least one pipeline, and each pipeline's counts alike. */
+/** `speed` divides every time; all sequences count alike, and there is at least one. */
 export function engineEstimate(
   document: EngineDocument,
   speed: number,
@@ -37,7 +37,7 @@ export function engineEstimate(
   return new ServiceModel({ kind: "constant" }, Float64Array.of(0, meanUs / speed), null);
 }
 
-/** Of the task in each pipeline that has it. */
+/** Each pipeline that has the task gives one sequence. */
 export function sequencesOf(
   task: string,
   pipelines: readonly PipelineDocument[],
