@@ -9,6 +9,7 @@ import { makePlans } from "../planning/plan.ts";
 import { REPLICAS } from "../planning/question.ts";
 import { replicasOf, type Standing, type Tried } from "../planning/standing.ts";
 import { type Kept, keptOf } from "../planning/trial.ts";
+import { uselessMachines } from "../scenario/checks/useless-machines.ts";
 import { poolNames } from "../scenario/compile/compile.ts";
 import { nearest } from "../scenario/reading/issues.ts";
 import { fileEntries } from "../scenario/schema/implementation-kinds.ts";
@@ -111,6 +112,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   tryOutOwn(loaded);
   refuseEngines(loaded);
   refuseUnknownTasks(loaded);
+  for (const text of uselessMachines(loaded.document)) settings.onNote?.(text);
   const { stop } = settings;
   const startMs = performance.now();
   const spent = (): number => (performance.now() - startMs) / 1000 / budgetS;

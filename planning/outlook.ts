@@ -20,6 +20,7 @@ export interface Outlook {
 
 /** The part of a trial that judging reads. */
 type Judged = Readonly<{ document: ScenarioDocument; goals: readonly Goal[]; runs: SloRun[] }>;
+type Counted = Omit<Judged, "goals"> & { readonly drawn?: readonly DrawnRun[] };
 
 const HOPELESS = 0.1;
 /** A score from which on more tells little. */
@@ -65,6 +66,11 @@ export function outlook(
   return { mean, low: mean - Math.hypot(mean - least, inputs), high: mean + upwards, inputs };
 }
 
+/** A trial's share within a goal, between limits that err with 2.5% each unless said. */
+export function spanOf({ document, runs, drawn }: Counted, goal: Goal, low = 0.025, high = low) {
+  return outlook(goal, runs, low, unitsOf(document, goal), high, drawn);
+}
+
 /** How far the worst kept goal is from being missed, in shares of what may be late; below 0: missed. */
 export function scoreOf({ goals, runs }: Pick<Judged, "goals" | "runs">): number {
   return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS).mean);
@@ -75,8 +81,7 @@ export function scoreOf({ goals, runs }: Pick<Judged, "goals" | "runs">): number
  * the error.
  */
 export function reachOf({ document, goals, runs }: Judged, error = HOPELESS): number {
-  const highOf = (goal: Goal) => outlook(goal, runs, HOPELESS, unitsOf(document, goal), error).high;
-  return worstOf(goals, highOf);
+  return worstOf(goals, (goal) => spanOf({ document, runs }, goal, HOPELESS, error).high);
 }
 
 /** Whether the spread of the runs rules out that all goals are kept, but for the error, split over goals and so many looks. */
@@ -95,7 +100,7 @@ export function wideError(i: number): number {
 
 /** The score that more replications would hardly fall below. */
 export function assuredOf({ document, goals, runs }: Judged): number {
-  return worstOf(goals, (goal) => outlook(goal, runs, HOPELESS, unitsOf(document, goal)).low);
+  return worstOf(goals, (goal) => spanOf({ document, runs }, goal, HOPELESS).low);
 }
 
 function worstOf(goals: readonly Goal[], shareOf: (goal: Goal) => number): number {
@@ -106,7 +111,7 @@ function worstOf(goals: readonly Goal[], shareOf: (goal: Goal) => number): numbe
  * Episodes that a run has room for: spans in which lateness comes together. One lasts as long as a repair or a stay of
  * the load in a state, and no less than the goal.
  */
-export function unitsOf(document: ScenarioDocument, { latencyMs }: Goal): number {
+function unitsOf(document: ScenarioDocument, { latencyMs }: Goal): number {
   const { workload, faults } = document;
   const repairs = (faults?.random ?? []).map(({ mttrS }) => mttrS);
   const stays = workload.arrivals === "mmpp" ? workload.states.map(({ meanS }) => meanS) : [];

@@ -5,7 +5,7 @@ import type { Goal } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { Solution } from "../schedulers/rules/solver.ts";
 import type { Alternative, Choice, Contender, Parameters } from "./contenders.ts";
-import { assuredOf, COMFORTABLE, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
+import { assuredOf, COMFORTABLE, reachOf, scoreOf, spanOf } from "./outlook.ts";
 import type { Row } from "./space.ts";
 import { type Confirmed, FIRST_REPLICATIONS, type Laboratory, type Trial } from "./trial.ts";
 
@@ -113,19 +113,14 @@ export interface Noted {
 
 /** Clusters that are noted; the first that were tried are forgotten. */
 const MOST_NOTED = 1000;
-/** Error of each end of a noted interval. */
-const ENDS_ERROR = 0.025;
 
 /** Keeps how a contender does for the report: that on fresh requests comes last. */
-export function note(standing: Standing, tried: Tried, isConfirmed = false): void {
-  const { noted } = standing;
+export function note({ noted }: Standing, tried: Tried, isConfirmed = false): void {
   const { contender, trial } = tried;
   const { alternative, shape } = contender;
   const { parameters, document } = alternative;
-  const { goals, runs, drawn } = trial;
-  const kept = goals.map((goal) => {
-    const episodes = unitsOf(trial.document, goal);
-    const { mean, low, high } = outlook(goal, runs, ENDS_ERROR, episodes, ENDS_ERROR, drawn);
+  const kept = trial.goals.map((goal) => {
+    const { mean, low, high } = spanOf(trial, goal);
     return [goal.pipeline, { mean, low: Math.max(0, low), high: Math.min(1, high) }];
   });
   const key = JSON.stringify([document.scheduler, parameters, shape.machines, shape.rows]);

@@ -38,6 +38,13 @@ describe("a confirmation", () => {
     expect(confirmed(150, 95)).toMatchObject({ meets: true, requests: 8 * 4000 });
   });
 
+  test("shows no share as certain, although no run had a late request", () => {
+    // e^(−60) of the requests are late.
+    const { mean, halfWidth95 } = keptOf(confirmed(2000, 95)).p.sloAttainmentRatio;
+    expect(mean).toBe(1);
+    expect(halfWidth95).toBeGreaterThan(0);
+  });
+
   test("says no where it is missed, at the first look where that is clear", () => {
     expect(confirmed(80, 95)).toMatchObject({ meets: false, requests: 8 * 4000 });
   });

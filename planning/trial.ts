@@ -21,7 +21,7 @@ import {
   type SimulationInputs,
   withWarmUp,
 } from "../sim/replication.ts";
-import { leastRuns, type Outlook, outlook, reachOf, scoreOf, unitsOf } from "./outlook.ts";
+import { leastRuns, type Outlook, outlook, reachOf, scoreOf, spanOf } from "./outlook.ts";
 import { pilotOf } from "./run-length.ts";
 
 /** Figures of one pipeline with a goal. */
@@ -143,9 +143,7 @@ export class Laboratory {
     }
     const load = configurationLoad(document, this.#inputs);
     const judged = (own: number): readonly Outlook[] =>
-      goals.map((goal) =>
-        outlook(goal, trial.runs, own, unitsOf(document, goal), GIVEN_UP, trial.drawn),
-      );
+      goals.map((goal) => spanOf(trial, goal, own, GIVEN_UP));
     const looks = LOOKS.filter(([times]) => times === 1 || times * first * perRun <= MOST_REQUESTS);
     const last = Math.max(...looks.map(([times]) => times));
     for (const [times, part] of looks) {
@@ -253,10 +251,12 @@ function lengthThatTells({ goals, runs }: Trial, outlooks: readonly Outlook[]) {
   return { replications: Math.ceil(runs.length * most), because: null };
 }
 
-/** By pipeline. */
+/** By pipeline. Runs with few outages, or without a late request, know little of their spread: then it is the limit's. */
 export function keptOf(trial: Trial): Readonly<Record<string, Kept>> {
   const kept = trial.goals.map((goal) => {
-    const sloAttainmentRatio = attainmentOf(goal, trial.runs, trial.drawn).estimate;
+    const { estimate: found } = attainmentOf(goal, trial.runs, trial.drawn);
+    const halfWidth95 = Math.max(found.halfWidth95, found.mean - spanOf(trial, goal).low);
+    const sloAttainmentRatio = { ...found, halfWidth95 };
     return [goal.pipeline, { sloAttainmentRatio, latencyMs: latencyOf(trial, goal) }];
   });
   return Object.fromEntries(kept);

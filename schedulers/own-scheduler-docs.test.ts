@@ -89,3 +89,11 @@ test("a member with a comment of several lines, or of an inner type, is one row"
   const load = Object.keys(view).find((declared) => declared.startsWith("loadOf"));
   expect(load).toBe("loadOf(pool: number): { busy: number; waiting: number; running: number; }");
 });
+
+test("each member has a meaning", () => {
+  const unsaid = TABLES.flatMap((table) => {
+    const bare = membersOf(table).filter(([, comment]) => comment === "");
+    return bare.map(([declared]) => `${table.name}: ${declared}`);
+  });
+  expect(unsaid).toEqual([]);
+});

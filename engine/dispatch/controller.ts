@@ -15,16 +15,21 @@ import type { Outcome, Prompt, StartWindow } from "./driver.ts";
 
 /** One job, as rules and controllers see it. A cursor: the next call of `job()` moves it. */
 export interface JobView {
+  /** Its number, by which commands name it; another job's once its request has ended. */
   readonly job: number;
+  /** Its request's number; another request's once this one has ended. */
   readonly request: number;
+  /** The request's pipeline, by its index in `system.pipelines`. */
   readonly pipeline: number;
   /** The task's number in its pipeline. */
   readonly task: number;
+  /** When its request arrived, µs since the start of the run. */
   readonly arrivedUs: number;
   /** When its inputs were ready. */
   readonly enteredUs: number;
-  /** Infinity without a deadline. */
+  /** When its request has to be answered; Infinity without a deadline. */
   readonly deadlineUs: number;
+  /** Its pipeline's; a higher one goes first under the ordering `priority`. */
   readonly priority: number;
   /** Size of the request's input, in the unit of the models' scaling; NaN where nobody knows it. */
   readonly inputSize: number;
@@ -34,6 +39,7 @@ export interface JobView {
 
 /** A queue, as batching rules and controllers see it. A cursor like `JobView`. */
 export interface QueueView {
+  /** Jobs that wait in it. */
   readonly length: number;
   /** When the job that has waited longest entered; only where there is one. */
   readonly oldestUs: number;
@@ -218,6 +224,7 @@ export interface Controller {
   fed?(request: number, pool: number, loss: number, nowUs: number): void;
 
   // It reads the view and gives commands.
+  /** The run begins, or this scheduler takes over from another: batches may run already. */
   begin?(view: ClusterView, act: Controls): void;
   /** One of its timers is due. Default: it decides. */
   woken?(timer: number, view: ClusterView, act: Controls): void;

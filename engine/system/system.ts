@@ -44,6 +44,7 @@ export interface System {
 }
 
 export interface PipelineSystem {
+  /** The scenario's. */
   readonly name: string;
   /** Latency of the SLO, µs; Infinity without one. */
   readonly sloUs: number;
@@ -82,15 +83,19 @@ export interface TaskSystem {
   readonly pool: number;
   /** The pools that can serve it, in the scenario's order: those with replicas, if any has. */
   readonly variants: readonly number[];
+  /** Tasks of the pipeline that it waits for, by id. */
   readonly predecessors: readonly number[];
+  /** Tasks that wait for it, by id. */
   readonly successors: readonly number[];
   /** No other task waits for its end, so the request does: it has no successors, or all start at its first token. */
   readonly isSink: boolean;
   /** Predecessors that must have run before it starts; Infinity: all must have ended. */
   readonly needed: number;
+  /** Share of the requests for which its condition is drawn to hold; 1: it has none that is drawn. */
   readonly whenProbability: number;
   /** By row of the trace: the condition holds where it is above 0; null: it is drawn. */
   readonly whenRows: readonly number[] | null;
+  /** It runs where a predecessor's real answer contains this label; null: no answer decides. */
   readonly whenContains: string | null;
   /** Expected, where answers are kept by content. */
   readonly cacheHitRatio: number;
@@ -100,12 +105,15 @@ export interface TaskSystem {
   readonly skippedBy: readonly number[];
   /** Lengths for a language model; null: it is none, or goes on with another task's sequences. */
   readonly tokens: TokenLengthTerms | null;
+  /** Whose sequences a language model goes on with; null: it begins its own. */
   readonly continuation: ContinuationTerms | null;
   /** Predecessors whose first token is enough. */
   readonly afterFirstToken: readonly number[];
+  /** Bytes of the request that are sent with each job. */
   readonly payloadBytes: number;
   /** Bytes sent besides for each predecessor that ran; in the order of `predecessors`. */
   readonly edgeBytes: readonly number[];
+  /** Bytes of its answer. */
   readonly outputBytes: number;
 }
 
@@ -165,13 +173,17 @@ export interface ContentTerms {
 export interface PoolSystem {
   /** The task's, or `task@model` of a variant. */
   readonly name: string;
+  /** The task that it serves, by its name in the scenario. */
   readonly task: string;
+  /** The model that its replicas run, by name. */
   readonly model: string;
   /** Replicas are numbered first .. first + count − 1. */
   readonly first: number;
+  /** Its replicas, up or not. */
   readonly count: number;
   /** Replicas here that are one of the scenario's: places of its sequences where it serves a language model, else 1. */
   readonly places: number;
+  /** Jobs of its largest batch, by its model. */
   readonly maxBatch: number;
   /** Amounts of resources that a batch takes on its node while it runs, in `RESOURCE_UNITS`. */
   readonly demand: readonly number[];
@@ -188,8 +200,11 @@ export interface PoolSystem {
 }
 
 export interface ReplicaSystem {
+  /** The pool's, with its number from 1. */
   readonly name: string;
+  /** Its pool, by its index in `system.pools`. */
   readonly pool: number;
+  /** The machine that it runs on, by its index in `system.nodes`. */
   readonly node: number;
   /** Kind of device. */
   readonly device: string;
@@ -202,6 +217,7 @@ export interface ReplicaSystem {
 }
 
 export interface NodeSystem {
+  /** The scenario's, with the machine's number where there are several. */
   readonly name: string;
   /** Slow-down when 1, 2, ... replicas are busy; null: none. */
   readonly contention: readonly number[] | null;
@@ -232,7 +248,9 @@ export type Sharing =
 
 /** One slot of a device, with one replica or, when it is shared, several. */
 export interface DeviceSystem {
+  /** The machine's, the kind of device and the slot's number. */
   readonly name: string;
+  /** Its machine, by its index in `system.nodes`. */
   readonly node: number;
   /** null: each replica runs as if alone. */
   readonly sharing: Sharing | null;
