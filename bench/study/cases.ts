@@ -31,7 +31,7 @@ export interface OwnCase extends Case {
 
 export const caseName = (one: Case): string => Object.values(one).join("-");
 
-const textOf = (file: string): string =>
+export const textOf = (file: string): string =>
   readFileSync(fileURLToPath(new URL(`measured/${file}`, import.meta.url)), "utf8");
 
 const QUANTILES = 10;

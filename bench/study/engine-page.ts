@@ -1,6 +1,6 @@
 /** The part of language models in the study's page. */
 import type { Decision, EngineCase } from "../../results/which-scheduler.ts";
-import { ALIKE, ENGINE_LOADS, TOKEN_GOALS } from "./engines.ts";
+import { ALIKE, ENGINE_LOADS, ROWS, TOKEN_GOALS, WINDOWS } from "./engines.ts";
 import { type CaseResult, memberOf } from "./field.ts";
 import { IN_TIME } from "./knees.ts";
 import { meanText, percent, pointsText, table } from "./markdown.ts";
@@ -34,14 +34,14 @@ export function engineSection(results: readonly CaseResult<EngineCase>[]): strin
   return [
     "## Language models",
     "",
-    "Two engines of Llama-3.1-8B on RTX 4090 (measured times of its layers: `scenarios/models`) serve 2,000 requests of Azure's trace of",
-    "conversations (`scenarios/traces/chat.csv`), in five windows of 400, which are the replications. Three factors of two levels make 8 cases:",
+    "Two engines of Llama-3.1-8B on RTX 4090 (measured times of its layers: `scenarios/models`) serve the first 2,000 requests of Azure's trace of",
+    `conversations and 2,000 of half an hour later, in ${WINDOWS} windows of ${ROWS}, which are the replications. Three factors of two levels make 8 cases:`,
     "",
     `- **Prompts differ, or begin alike:** with the first ${ALIKE.length} tokens of one of ${ALIKE.groups} groups (assumed), which engines keep (\`prefixCaching\`).`,
     "- **One client, or several:** a quarter of the requests are of a patient pipeline with SLOs four times as long and the lower priority.",
     `- **Tight or loose SLO:** first token within ${tight.ttftMs} or ${loose.ttftMs} ms, each of the others within ${tight.tpotMs} or ${loose.tpotMs} ms in the mean.`,
     "",
-    `Loads: ${ENGINE_LOADS.map((load) => percent(load)).join(", ")} of the requests per s that \`vllm\` serves where all come at once. **In time**: goodput in percent of that, all`,
+    `Loads: ${ENGINE_LOADS.map((load) => percent(load)).join(", ")} of the requests per s that \`vllm\` serves of a window where all come at once. **In time**: goodput in percent of that, all`,
     `SLOs met, at the knee with ${percent(IN_TIME)} of all requests in time. **Over vllm**: paired difference to \`vllm\`, first come first served, with the router`,
     "`central`. `distserve` has one engine for prompts and one for tokens, 100 Gbit/s between them. A name with a comma is a policy of iterations and a router.",
     "",

@@ -8,6 +8,7 @@ import type { ConfigurationResult } from "../../results/documents.ts";
 import type { EngineCase } from "../../results/which-scheduler.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import type { Arm } from "./arms.ts";
+import { textOf } from "./cases.ts";
 import type { Sections } from "./claim.ts";
 import type { Runs } from "./knees.ts";
 
@@ -26,12 +27,14 @@ const shipped = (file: string): string =>
   readFileSync(fileURLToPath(new URL(`../../scenarios/${file}`, import.meta.url)), "utf8");
 
 const STEPS = "llama-3.1-8b-rtx4090.json";
-const WINDOWS = 5;
-const ROWS = 400;
+/** Cuts of one trace, each of as many rows as make whole windows. */
+const CUTS = [shipped("traces/chat.csv"), textOf("conversations.csv")];
+export const WINDOWS = 10;
+export const ROWS = 400;
 
-/** The trace in windows, each from 0 on with gaps of 1 in the mean. */
+/** The cuts in windows, each from 0 on with gaps of 1 in the mean. */
 function windowFiles(): Readonly<Record<string, string>> {
-  const [, ...rows] = shipped("traces/chat.csv").trim().split("\n");
+  const rows = CUTS.flatMap((text) => text.trim().split("\n").slice(1));
   const parsed = rows.map((row) => row.split(","));
   return Object.fromEntries(
     Array.from({ length: WINDOWS }, (_, window) => {
@@ -158,31 +161,41 @@ function engineArms(one: EngineCase): readonly Arm[] {
   ];
 }
 
-/** Shares of the requests per s that the engines serve where all come at once. */
-export const ENGINE_LOADS: readonly number[] = [0.5, 0.75, 1, 1.25];
+/** Shares of the requests per s that `vllm` serves of a window where all come at once. */
+export const ENGINE_LOADS: readonly number[] = [0.5, 0.75, 1, 1.25, 1.5];
 
-/** All requests of the first window come at once. */
+const windows = Array.from({ length: WINDOWS }, (_, window) => window);
+const fileOf = (window: number): string => `../chat${window + 1}.csv`;
+
+/** All requests of a window come at once; a point for each window. */
 export function saturation(one: EngineCase): Sections {
   const document = engineDocument(one);
-  return { ...document, workload: { ...(document.workload as Sections), scale: 1e-4 } };
+  const points = windows.map((window) => ({ "workload.file": fileOf(window) }));
+  return {
+    ...document,
+    workload: { ...(document.workload as Sections), scale: 1e-4 },
+    sweep: { points },
+  };
 }
 
 export const capacityPerS = ({ metrics }: ConfigurationResult): number =>
   (1000 * ROWS) / (metrics.makespanMs?.mean ?? Number.POSITIVE_INFINITY);
 
-/** Every arm of a case, at every load and in every window. */
-export function engineRuns(one: EngineCase, perS: number): Runs<Arm> {
+/** Every arm of a case, at every load and in every window, by the capacity for that window's requests. */
+export function engineRuns(one: EngineCase, capacitiesPerS: readonly number[]): Runs<Arm> {
   const of = engineArms(one);
-  const windows = Array.from({ length: WINDOWS }, (_, window) => window);
   const points = of.flatMap(({ scheduler, paths }) =>
     ENGINE_LOADS.flatMap((load) =>
-      windows.map((window) => ({
-        scheduler,
-        ...paths,
-        "workload.file": `../chat${window + 1}.csv`,
-        "workload.scale": 1 / (load * perS),
-        "workload.warmupS": (WARMUP_SHARE * ROWS) / (load * perS),
-      })),
+      windows.map((window) => {
+        const perS = load * capacitiesPerS[window];
+        return {
+          scheduler,
+          ...paths,
+          "workload.file": fileOf(window),
+          "workload.scale": 1 / perS,
+          "workload.warmupS": (WARMUP_SHARE * ROWS) / perS,
+        };
+      }),
     ),
   );
   const document = { ...engineDocument(one), sweep: { points } };

@@ -176,8 +176,8 @@ async function compareEngines(): Promise<readonly CaseResult<EngineCase>[]> {
   for (const [name, text] of Object.entries(ENGINE_FILES)) writeFileSync(join(folder, name), text);
   return inLanes(quick ? ENGINE_CASES.slice(0, 1) : ENGINE_CASES, threads, async (one) => {
     const name = engineCaseName(one);
-    const [full] = await players.play(join(folder, `full-${name}`), saturation(one));
-    const runs = engineRuns(one, capacityPerS(full));
+    const full = await players.play(join(folder, `full-${name}`), saturation(one));
+    const runs = engineRuns(one, full.map(capacityPerS));
     const found = await played(join(folder, name), runs);
     say(`case ${name}`);
     return judgeCase(one, runs, found);

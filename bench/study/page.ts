@@ -141,7 +141,8 @@ const KEY = [
 const legend = (machine: string): string[] => [
   "`tandem schedulers --for scenario.yaml` finds the row of a scenario, and the command that checks it there. **Use**: the simplest",
   `scheduler whose mean is within ${percent(MARGIN)} of the best and that is not shown to be worse by more; **ties**: how many others are not. **In time**: goodput, the requests in`,
-  `time per s at the knee, the largest load with ${percent(IN_TIME)} of all requests in time, in percent of what the devices do at best.`,
+  `time per s at the knee, the largest load with ${percent(IN_TIME)} of all requests in time, in percent of what the devices do at best; of`,
+  "language models, of what `vllm` does with requests that all come at once: it ends with few sequences, so that a steady load can exceed it.",
   "**Over fifo**: paired difference with its 95% interval, in points. **Loses when**: with one factor changed so, the other does",
   "better by these points. **Cost**: hours of devices for a million requests in time, at the knee, with its 95% interval over the windows; empty where some window",
   "has no knee. A scheduler is chosen by all windows of arrivals, which flatter it as they choose it. So both gains, and what is in",

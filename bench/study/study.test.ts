@@ -357,8 +357,11 @@ describe("cases of language models", () => {
 
   test.each([0, 7])("of case %i are sound, with all their arms", (index) => {
     const one = ENGINE_CASES[index];
-    expect(configurations(saturation(one))).toBe(1);
-    const { of, loads, windows, document } = engineRuns(one, 5);
+    const { of, loads, windows, document } = engineRuns(
+      one,
+      [...Array(10).keys()].map((i) => i + 5),
+    );
+    expect(configurations(saturation(one))).toBe(windows.length);
     expect(configurations(document)).toBe(of.length * loads.length * windows.length);
     expect(of[0].name, "the baseline").toBe("vllm");
     // Each window's file has the columns of lengths, though the sweep alone names it.
@@ -371,9 +374,11 @@ describe("cases of language models", () => {
   test("have loads as shares of what the engines serve where all come at once", () => {
     const metrics = { makespanMs: { mean: 80_000, halfWidth95: 0 } };
     expect(capacityPerS({ metrics } as unknown as ConfigurationResult)).toBe(5);
-    const { document, loads } = engineRuns(ENGINE_CASES[0], 5);
+    const capacities = [...Array(10).keys()].map((i) => i + 5);
+    const { document, loads } = engineRuns(ENGINE_CASES[0], capacities);
     const { points } = document.sweep as { points: readonly Record<string, number>[] };
     expect(1 / points[0]["workload.scale"]).toBeCloseTo(5 * loads[0], 12);
+    expect(1 / points[10 + 3]["workload.scale"]).toBeCloseTo(8 * loads[1], 12);
   });
 });
 
