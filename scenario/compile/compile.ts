@@ -181,7 +181,8 @@ function timesFor(
     return (device, speed) => serviceOf(model, device, speed, workload, inputs);
   }
   const sequences = sequencesOf(task, Object.values(pipelines), columns);
-  return (_, speed) => engineEstimate(tokens, speed, inputs.stepProfiles, sequences);
+  const estimate = engineEstimate(tokens, inputs.stepProfiles, sequences);
+  return (_, speed) => estimate(speed);
 }
 
 interface Around {

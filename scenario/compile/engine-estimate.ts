@@ -17,13 +17,12 @@ interface Sequence {
   readonly decodes: boolean;
 }
 
-/** `speed` divides every time; all sequences count alike, and there is at least one. */
+/** By the speed of a device, which divides every time; all sequences count alike, and there is at least one. */
 export function engineEstimate(
   document: EngineDocument,
-  speed: number,
   profiles: StepProfiles,
   sequences: readonly Sequence[],
-): ServiceModel {
+): (speed: number) => ServiceModel {
   const times = stepTimesOf(document, profiles);
   const meanUs = meanOf(
     sequences.map(({ prompt, output, prefills, decodes }) => {
@@ -34,7 +33,8 @@ export function engineEstimate(
       return first + Math.max(0, output - 1) * each;
     }),
   );
-  return new ServiceModel({ kind: "constant" }, Float64Array.of(0, meanUs / speed), null);
+  return (speed) =>
+    new ServiceModel({ kind: "constant" }, Float64Array.of(0, meanUs / speed), null);
 }
 
 /** Each pipeline that has the task gives one sequence. */
