@@ -6,8 +6,10 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
+import { writeScenes } from "../checks/support/scenes.test-support.ts";
 import { hasSlurm, SlurmLab } from "../checks/support/slurm-lab.test-support.ts";
-import { type Exit, Workplace } from "../sweep/command-line.test-support.ts";
+import { Workplace } from "../sweep/command-line.test-support.ts";
+import { type Ended, tandemHere } from "./tandem-here.test-support.ts";
 
 const SCENARIO = {
   name: "on-slurm",
@@ -76,8 +78,9 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     delete process.env.SLURM_CONF;
   });
 
-  const tandem = (...words: readonly string[]): Promise<Exit> => workplace.start(words).exit;
-  const up = (file: string, ...more: readonly string[]): Promise<Exit> =>
+  const tandem = (...words: readonly string[]): Promise<Ended> =>
+    tandemHere(workplace.folder, words);
+  const up = (file: string, ...more: readonly string[]): Promise<Ended> =>
     tandem("cluster", "up", "scenario.yaml", "--on", file, "--backend", "replay", ...more);
 
   function inventory(file: string, settings: object): void {
@@ -292,8 +295,10 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
     writeFileSync(join(workplace.folder, "measured.yaml"), stringify(MEASURED));
     const models = join(import.meta.dirname, "../scenarios/models");
     cpSync(models, join(workplace.folder, "models"), { recursive: true });
+    await writeScenes(join(workplace.folder, "images"));
     const on = ["measured.yaml", "--on", "slurm.yaml", "--json"];
-    const bounds = ["--precision", "0.5", "--max-seconds", "1"];
+    // Each round sends each picture once.
+    const bounds = ["--images", "images", "--precision", "0.5", "--max-seconds", "1"];
     const calibrated = await tandem("calibrate", ...on, ...bounds);
     expect(calibrated.code, calibrated.stderr).toBe(0);
     const { deviceProfiles, overheadProfile } = JSON.parse(calibrated.stdout);
@@ -336,7 +341,7 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
   });
 
   test("`check` refuses GRES that no machine has, and says where it cannot ask", async () => {
-    const check = (gres: string): Promise<Exit> => {
+    const check = (gres: string): Promise<Ended> => {
       inventory("gres.yaml", { partition: "p", nodes: { gpu: { gres } } });
       return tandem("check", "scenario.yaml", "--on", "gres.yaml");
     };

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../checks/support/needs.test-support.ts";
+import { writeScenes } from "../checks/support/scenes.test-support.ts";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { SshLab } from "../cluster/machines/ssh/ssh-lab.test-support.ts";
 import { type OverheadProfile, type Profile, profileSchema } from "../scenario/schema/profile.ts";
@@ -39,7 +40,7 @@ const folder = temporaryFolder("on-machines");
 let lab: SshLab;
 let inventory = "";
 
-beforeAll(() => {
+beforeAll(async () => {
   if (missing !== null) return;
   lab = new SshLab(2);
   inventory = lab.inventory("inventory.yaml", { nodes: { near: ["a", "b"], far: "b" } });
@@ -47,6 +48,7 @@ beforeAll(() => {
   mkdirSync(join(folder, "models"));
   const graph = join(import.meta.dirname, "../scenarios/models/quarters.onnx");
   copyFileSync(graph, join(folder, "models/quarters.onnx"));
+  await writeScenes(join(folder, "images"));
 });
 afterAll(() => {
   lab?.close();
@@ -59,7 +61,8 @@ describe.skipIf(!needs(missing ?? "", missing === null))("over SSH", () => {
   test(
     "calibrate times each model on each kind of device, and the links of the nodes",
     async () => {
-      const bounds = ["--precision", "0.5", "--max-seconds", "1"];
+      // Each round sends each picture once.
+      const bounds = ["--images", "images", "--precision", "0.5", "--max-seconds", "1"];
       const words = ["calibrate", "s.yaml", "--on", inventory, ...bounds];
       const { code, stdout, stderr } = await tandemHere(folder, words);
       expect(code, stderr).toBe(0);
