@@ -42,9 +42,11 @@ export function foldersToInstall(): {
 } {
   const all = emptyFolder();
   const clone = join(all, "clone");
-  const left = [".git", "out"].map((name) => join(ROOT, name));
+  const left = [".git", "out", "node_modules"].map((name) => join(ROOT, name));
   const filter = (path: string): boolean => !left.includes(path);
   cpSync(ROOT, clone, { recursive: true, verbatimSymlinks: true, filter });
+  // Packing reads from it only.
+  symlinkSync(join(ROOT, "node_modules"), join(clone, "node_modules"));
   return { all, clone, mine: join(all, "my-first") };
 }
 
