@@ -8,7 +8,7 @@ import { Fault } from "../engine/basics/fault.ts";
 import { makePlans } from "../planning/plan.ts";
 import { REPLICAS } from "../planning/question.ts";
 import { replicasOf, type Standing, type Tried } from "../planning/standing.ts";
-import { type Kept, keptOf } from "../planning/trial.ts";
+import { type Kept, keptOf, type Trial } from "../planning/trial.ts";
 import { uselessMachines } from "../scenario/checks/useless-machines.ts";
 import { poolNames } from "../scenario/compile/compile.ts";
 import { nearest } from "../scenario/reading/issues.ts";
@@ -180,12 +180,27 @@ function leastSeconds({ workload, validation }: ScenarioDocument): number {
   return repeats * timeScale * expectedSeconds(workload);
 }
 
+const keptOfTrials = new WeakMap<
+  Trial,
+  { readonly runs: number; readonly kept: Incumbent["kept"] }
+>();
+
+/** Computed once for the runs that there are: anew at each step, it took half of a search's time. */
+function keptSoFar(trial: Trial): Incumbent["kept"] {
+  const runs = trial.runs.length;
+  const known = keptOfTrials.get(trial);
+  if (known?.runs === runs) return known.kept;
+  const kept = keptOf(trial);
+  keptOfTrials.set(trial, { runs, kept });
+  return kept;
+}
+
 function incumbentOf(standing: Standing | null, found: Tried | null = null): Incumbent | null {
   return (
     found && {
       cost: found.contender.shape.cost,
       replicas: replicasOf(found.contender),
-      kept: keptOf(found.trial),
+      kept: keptSoFar(found.trial),
       replications: found.trial.runs.length,
       isConfirmed: found === standing?.confirmed,
     }

@@ -221,6 +221,15 @@ describe("limits of a share", () => {
   });
 });
 
+test("a search looks at its pace every thousand events, of which some schedulers make slow ones", () => {
+  const document = mm1(150, 95, 3, 20_000);
+  const laboratory = new Laboratory(NO_INPUTS);
+  const trial = finished(laboratory.start(document, goalsOf(document)));
+  const looks = [...laboratory.extend(trial, 1)].length;
+  // An arrival and an end each.
+  expect(looks).toBeGreaterThan((2 * 20_000) / 1100);
+});
+
 test("a pilot that is a whole replication is the first of its trial, and a shorter one is not", () => {
   const laboratory = new Laboratory(NO_INPUTS);
   const steady = mm1(150, 95);

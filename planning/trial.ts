@@ -40,8 +40,8 @@ export interface Trial {
   readonly drawn: DrawnRun[];
 }
 
-/** Less than 0.1 s, also while the compiler has not seen the code. */
-const EVENTS_A_LOOK = 4000;
+/** A few thousandths of a second; 0.1 to 0.2 s by schedulers that look at all machines at each event. */
+const EVENTS_A_LOOK = 1000;
 /** Fewer tell little of their own spread. */
 export const FIRST_REPLICATIONS = 3;
 /** Replications from here on are kept for confirmation: no search has seen their requests. */
