@@ -96,6 +96,16 @@ test("a plan that is stopped has its best so far, and goes on in its folder wher
   expect(plannedFigures({ ...planned, digest: "other" })({})).toEqual({});
 });
 
+test("a search that ends before its budget keeps what a larger one goes on with", async () => {
+  const directory = join(folder, "open");
+  const loaded = await scenario(file, { "workload.ratePerS": 60 });
+  const { document } = await plan(loaded, { schedulers: [], budgetS: 6, directory });
+  const [{ stopped, notSearched }] = document.plans;
+  // A machine that is fast enough ends the search, with nothing left to go on with.
+  const isOpen = stopped || notSearched.includes("budget");
+  expect(existsSync(join(directory, "plan-progress.jsonl"))).toBe(isOpen);
+});
+
 test("a budget that is spent at once leaves no solution, and says that it was stopped", async () => {
   const { document, scenario: running } = await plan(await scenario(file), { budgetS: 1e-9 });
   expect(document.plans[0]).toMatchObject({ best: null, state: "none", stopped: true });

@@ -166,7 +166,10 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   if (directory !== undefined) {
     try {
       await writeFolder(loaded, planned, directory, settings);
-      if (stop?.aborted !== true && !plans.some(({ stopped }) => stopped)) progress?.remove();
+      const isDone = plans.every(({ stopped, notSearched }) => {
+        return !stopped && !notSearched.includes("budget");
+      });
+      if (stop?.aborted !== true && isDone) progress?.remove();
     } catch (error) {
       if (settings.onUnwritten === undefined) throw error;
       settings.onUnwritten(error);
