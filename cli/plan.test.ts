@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -125,17 +125,17 @@ describe("a plan", () => {
     const cut = shown({ ...lost, notSearched: ["trials"] });
     expect(cut.text).toContain("nothing that was tried keeps the SLO");
     expect(shown({ ...lost, nearest: null }).text).not.toMatch(/nearest|replicas +machines/);
-    expect(plannedScenario([lost])).toBeNull();
+    expect(plannedScenario([lost], PLANNED)).toBeNull();
   });
 
   test("is a scenario with requests that the search had not; of several loads, a sweep", () => {
-    const one = plannedScenario([PLAN]);
+    const one = plannedScenario([PLAN], PLANNED);
     expect(one).toMatchObject({ scheduler: "fifo", run: { seed: 2 }, validation: { repeats: 3 } });
     expect(one?.sweep).toBeUndefined();
     expect(one?.validation?.points).toBeUndefined();
     const load = { "workload.ratePerS": 9 };
     const more = { ...PLAN, parameters: load, best: answer(BATCHES, 3, load) };
-    expect(plannedScenario([PLAN, more])?.sweep).toMatchObject({
+    expect(plannedScenario([PLAN, more], PLANNED)?.sweep).toMatchObject({
       points: [{ scheduler: "fifo" }, { "workload.ratePerS": 9, scheduler: BATCHES }],
     });
   });
@@ -166,3 +166,35 @@ sweep: { workload.ratePerS: [12, 30] }
     expect(stderr).toMatch(told);
   }
 });
+
+test("a plan without some kinds of machines runs as written and as printed, each load with the faults of its own", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  const spots = `
+name: spots
+pipelines: { p: { slo: { latencyMs: 400, percentile: 95 }, tasks: { serve: { model: m } } } }
+models: { m: { service: { distribution: exponential, meanMs: 40 }, demand: { cores: 1 } } }
+cluster:
+  nodes:
+    - { name: own, count: 1, devices: { gpu: 1 }, costPerHour: 1, zone: near }
+    - { name: spot, count: 4, devices: { gpu: 1 }, costPerHour: 3, zone: far, resources: { cores: 2 } }
+  gateway: { zone: near }
+  network: { rttMs: 1, zones: [{ between: [near, far], rttMs: 5 }] }
+  replicas: { serve: 1 }
+faults: { scheduled: [{ kind: slow, node: spot, factor: 2, atS: 10, forS: 2 }] }
+workload: { arrivals: poisson, ratePerS: 5, durationS: 60, warmupS: 5 }
+run: { replications: 6 }
+sweep: { workload.ratePerS: [5, 30] }
+`;
+  writeFileSync(join(folder, "s.yaml"), spots);
+  const words = ["plan", "s.yaml", "--schedulers", "none", "--out", "out"];
+  const { code, stdout, stderr } = await tandemHere(folder, words);
+  expect(code, stderr).toBe(0);
+  const { plans } = JSON.parse(readFileSync(join(folder, "out/plan.json"), "utf8"));
+  expect(plans.map(({ best }: Plan) => best?.machines?.spot)).toEqual([0, expect.any(Number)]);
+  expect(plans[0].best.point.faults.scheduled).toEqual([]);
+  expect(plans[1].best.point.faults).toBeUndefined();
+  const [, words2] = /npx tandem simulate s.yaml (.*)/.exec(stdout) ?? expect.fail(stdout);
+  const sweep = /'(sweep=.*)'/.exec(words2)?.[1] ?? expect.fail(words2);
+  const simulated = await tandemHere(folder, ["simulate", "s.yaml", "--set", sweep]);
+  expect(simulated.code, simulated.stderr).toBe(0);
+}, 60_000);

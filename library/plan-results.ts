@@ -42,20 +42,26 @@ export function planDocument(header: Header, plans: readonly Plan[]): PlanDocume
 
 /**
  * A scenario that runs what was planned, on requests that the search had not: of several loads, a sweep
- * of their plans. Null where there is none for any.
+ * of their plans. Null where there is none for any. `given`: the scenario that was planned.
  */
-export function plannedScenario(plans: readonly Plan[]): ScenarioDocument | null {
+export function plannedScenario(
+  plans: readonly Plan[],
+  given: ScenarioDocument,
+): ScenarioDocument | null {
   const document = plans.find(({ planned }) => planned !== null)?.planned;
   if (document == null) return null;
   const { validation, run } = document;
   const { points: _, ...kept } = validation ?? {};
   const points = plans.flatMap(({ best }) => best?.point ?? []);
-  return {
+  const one = {
     ...document,
     run: { ...run, seed: run.seed + 1 },
     ...(validation === undefined ? {} : { validation: kept as typeof validation }),
-    ...(points.length === 1 ? {} : { sweep: { points } }),
-  } as ScenarioDocument;
+  };
+  if (points.length === 1) return one;
+  // The cluster of another load may have what the first one's lacks.
+  const { models, faults, cluster } = given;
+  return { ...one, models, faults, cluster, sweep: { points } } as ScenarioDocument;
 }
 
 /** `simulateCommand`: the command that simulates a sweep's points, as many replications of each as confirmed them. */

@@ -160,7 +160,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     scenario: { name: document.name, digest },
     ...(capacity === undefined ? {} : { capacity }),
   };
-  const running = plannedScenario(plans);
+  const running = plannedScenario(plans, document);
   const validationS = running === null ? 0 : leastSeconds(running);
   const planned = { document: planDocument(header, plans), scenario: running, validationS };
   if (directory !== undefined) {
@@ -274,7 +274,8 @@ function presets(named: readonly string[]): readonly string[] {
 
 /** The document of a file as it stands in a folder, from where it names its data files. */
 function movedTo(directory: string, document: ScenarioDocument, file: string): ScenarioDocument {
-  const copy = structuredClone(document);
+  // A holder that two parts share would be moved twice.
+  const copy: ScenarioDocument = JSON.parse(JSON.stringify(document));
   const move = (holder: unknown, key: string): void => {
     if (typeof holder !== "object" || holder === null) return;
     const path = (holder as Record<string, unknown>)[key];
@@ -282,7 +283,9 @@ function movedTo(directory: string, document: ScenarioDocument, file: string): S
     const moved = relative(resolve(directory), resolve(dirname(file), path));
     Object.assign(holder, { [key]: moved });
   };
-  for (const model of Object.values(copy.models)) {
+  const points = copy.sweep !== undefined && isPoints(copy.sweep) ? copy.sweep.points : [];
+  const own = points.flatMap(({ models }) => Object.values((models ?? {}) as typeof copy.models));
+  for (const model of [...Object.values(copy.models), ...own]) {
     const { profile = {}, implementation } = model;
     move(model, "profile");
     if (typeof profile === "object") for (const kind of Object.keys(profile)) move(profile, kind);
@@ -297,8 +300,10 @@ function movedTo(directory: string, document: ScenarioDocument, file: string): S
   move(copy.cluster, "overheadProfile");
   if (copy.workload.arrivals === "trace") move(copy.workload, "file");
   move(copy.scheduler, "file");
-  const { sweep } = copy;
-  if (sweep !== undefined && isPoints(sweep))
-    for (const { scheduler } of sweep.points) move(scheduler, "file");
+  for (const point of points) {
+    move(point.scheduler, "file");
+    for (const path of Object.keys(point))
+      if (/^models\..*\.profile\b/.test(path)) move(point, path);
+  }
   return copy;
 }

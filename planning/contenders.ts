@@ -2,6 +2,7 @@
 
 import { sumOf } from "../engine/statistics/estimate.ts";
 import type { Goal } from "../results/slo.ts";
+import { withoutAbsent } from "../scenario/compile/without-absent.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { Parameter } from "../scenario/sweep/parameter-columns.ts";
 import { maxBatchOf, type Traits, traitsOf } from "../schedulers/create-scheduler.ts";
@@ -111,25 +112,6 @@ function uniform(sizes: readonly (readonly number[])[]): readonly (readonly numb
 export function contenderOf(alternative: Alternative, shape: Shape): Contender {
   const cluster = alternative.choice.space.clusterOf(shape);
   return { alternative, shape, document: withoutAbsent({ ...alternative.document, cluster }) };
-}
-
-/** Without faults of nodes and distances of zones that the cluster lacks. */
-function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
-  const { cluster, faults } = document;
-  const { nodes, network, gateway } = cluster;
-  if (nodes === undefined) return document;
-  const isHere = (fault: { readonly node?: string | undefined }): boolean =>
-    fault.node === undefined || nodes.some(({ name }) => name === fault.node);
-  const [random = [], scheduled = []] = [faults?.random, faults?.scheduled];
-  const present = { random: random.filter(isHere), scheduled: scheduled.filter(isHere) };
-  const ends = [gateway?.zone, ...nodes.map(({ zone }) => zone)];
-  const between = network?.zones?.filter((one) => one.between.every((end) => ends.includes(end)));
-  const zones = between?.length === 0 ? undefined : between;
-  return {
-    ...document,
-    ...(faults && { faults: { ...faults, ...present } }),
-    ...(network && { cluster: { ...cluster, network: { ...network, zones } } }),
-  };
 }
 
 /** Combinations that there are. */

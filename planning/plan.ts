@@ -263,23 +263,33 @@ function answerOf(tried: Tried, load: Parameters): Answer {
     placement: placementOf(alternative.document, document),
     replications: tried.trial.runs.length,
     kept: keptOf(tried.trial),
-    point: pointOf({ ...load, ...parameters }, replicas, document),
+    point: pointOf({ ...load, ...parameters }, replicas, alternative.document, document),
   };
 }
 
 function pointOf(
   swept: Parameters,
   replicas: Answer["replicas"],
+  given: ScenarioDocument,
   planned: ScenarioDocument,
 ): Point {
   const { nodes, placement } = planned.cluster;
   const ofCluster = Object.entries(replicas).map(([task, n]) => [`${REPLICAS}${task}`, n]);
+  const { zones } = given.cluster.network ?? {};
+  const isKept = (part: "models" | "faults") =>
+    JSON.stringify(planned[part]) === JSON.stringify(given[part]);
+  const parts = (["models", "faults"] as const).filter((part) => !isKept(part));
+  const kept = Object.entries(swept).filter(
+    ([path]) => !parts.includes(path.split(".", 1)[0] as "models"),
+  );
   return {
-    ...Object.fromEntries(Object.entries(swept).map(sweptValue)),
+    ...Object.fromEntries(kept.map(sweptValue)),
     scheduler: planned.scheduler,
     ...Object.fromEntries(ofCluster),
     ...(nodes === undefined ? {} : { "cluster.nodes": nodes }),
     ...(placement === undefined ? {} : { "cluster.placement": placement }),
+    ...(zones === undefined ? {} : { "cluster.network": planned.cluster.network }),
+    ...Object.fromEntries(parts.map((part) => [part, planned[part]])),
   };
 }
 

@@ -8,7 +8,6 @@ const scheduled = (entry: string): string => withFaults(`{ scheduled: [{ ${entry
 const CRASH = "kind: crash, mtbfS: 60, mttrS: 5";
 
 const WRONG: readonly (readonly [string, string, string, RegExp])[] = [
-  ["no fault at all", withFaults("{}"), "faults", /expected an entry in `random` or `scheduled`/],
   [
     "a fault of nothing",
     random(CRASH),

@@ -16,9 +16,6 @@ type Entry = FaultsDocument["random"][number] | FaultsDocument["scheduled"][numb
 export function* checkFaults({ faults, cluster }: Parts<"faults" | "cluster">): Issues {
   if (faults === undefined) return;
   const { random, scheduled } = faults;
-  if (random.length + scheduled.length === 0) {
-    yield issueAt("faults", "no fault: expected an entry in `random` or `scheduled`");
-  }
   for (const [list, entries] of Object.entries({ random, scheduled })) {
     for (const [index, entry] of entries.entries()) {
       const at = `faults.${list}.${index}`;
