@@ -112,6 +112,7 @@ describe("a plan", () => {
     expect(text).toMatch(/not confirmed +fifo +2\.6/);
     expect(text).toContain("340 replications of 60 s would probably tell (`--replications 340`)");
     expect(text).toContain("the search ended early");
+    expect(text).toMatch(/^not confirmed: that the SLO is kept in the long run$/m);
     expect(document.headlines[0]).toMatch(/^best so far, not confirmed: 2\.6 per hour/);
   });
 

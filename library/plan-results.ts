@@ -238,13 +238,14 @@ function gapText(entry: PlanEntry): string {
 }
 
 /** For which requests the SLO is promised. */
-function promiseText({ promise, window }: PlanEntry): string {
+function promiseText({ promise, window, state }: PlanEntry): string {
+  const what = state === "confirmed" ? "the SLO is kept" : "not confirmed: that the SLO is kept";
   const runs = "for runs that begin on an empty, whole cluster and last as long as the scenario's";
   const over = promise === "long-run" ? "in the long run" : runs;
-  if (window === null) return `the SLO is kept ${over}`;
+  if (window === null) return `${what} ${over}`;
   const { fromS, toS, mostPerS, meanPerS } = window;
   const rates = `up to ${formatNumber(mostPerS)}/s, of ${formatNumber(meanPerS)}/s in the mean`;
-  return `the SLO is kept at the peak of the load (${formatNumber(fromS, 4)} to ${formatNumber(toS, 4)} s: ${rates}); \`--window whole\` plans for all of it`;
+  return `${what} at the peak of the load (${formatNumber(fromS, 4)} to ${formatNumber(toS, 4)} s: ${rates}); \`--window whole\` plans for all of it`;
 }
 
 function namesOf(schedulers: readonly unknown[]): string {

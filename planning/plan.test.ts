@@ -191,7 +191,7 @@ workload: { arrivals: poisson, ratePerS: 500, durationS: 60, warmupS: 5 }
 run: { seed: 1, replications: 5 }
 `;
     let looks = 0;
-    const pace = { spent: () => looks / 2e5, isOver: () => looks++ >= 2e5 };
+    const pace = { spent: () => looks / 8e5, isOver: () => looks++ >= 8e5 };
     const [{ state, best, lowerBound, explored }] = plansOf(text, { pace, mostReplicas: 64 });
     expect(state).toBe("confirmed");
     expect(1 - lowerBound / (best?.cost ?? Infinity)).toBeLessThan(0.1);
@@ -226,7 +226,7 @@ workload: { arrivals: poisson, ratePerS: 25, durationS: 60, warmupS: 10 }
 run: { seed: 4, replications: 5 }
 `;
   let looks = 0;
-  const pace = { spent: () => looks / 1000, isOver: () => looks++ >= 1000 };
+  const pace = { spent: () => looks / 4000, isOver: () => looks++ >= 4000 };
   const options = { pace, mostReplicas: 64, schedulers: ["fifo"] };
   const [{ best, state, notSearched }] = plansOf(text, options);
   expect(state).toBe("confirmed");
@@ -236,7 +236,7 @@ run: { seed: 4, replications: 5 }
 
 test("loads share the budget, so that each has an answer", () => {
   let looks = 0;
-  const pace = { spent: () => looks / 150, isOver: () => looks++ >= 150 };
+  const pace = { spent: () => looks / 600, isOver: () => looks++ >= 600 };
   const plans = plansOf(queue(12, "sweep: { workload.ratePerS: [12, 42] }"), { pace });
   const answers = plans.map(({ stopped, best }) => ({ stopped, isFound: best !== null }));
   expect(answers).toEqual(Array(2).fill({ stopped: true, isFound: true }));
