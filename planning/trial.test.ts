@@ -45,6 +45,25 @@ describe("a confirmation", () => {
     expect(halfWidth95).toBeGreaterThan(0);
   });
 
+  test("has the latency at the SLO's own percentile, of one pipeline and of several", () => {
+    const { pipelines, ...others } = mm1(150, 97);
+    const own = (percentile: number) => ({ ...pipelines.p, slo: { latencyMs: 150, percentile } });
+    const meanMs = (pipelines: Readonly<Record<string, object>>): number[] => {
+      const document = { ...others, pipelines } as ReturnType<typeof mm1>;
+      const laboratory = new Laboratory(NO_INPUTS);
+      const trial = finished(laboratory.start(document, goalsOf(document)));
+      finished(laboratory.extend(trial, 8));
+      return Object.values(keptOf(trial)).map(({ latencyMs }) => latencyMs?.mean ?? Number.NaN);
+    };
+    const [p80, p92, p97] = [80, 92, 97].map((percentile) => meanMs({ p: own(percentile) })[0]);
+    expect(p80).toBeLessThan(p92);
+    expect(p92).toBeLessThan(p97);
+    const [of92, of80] = meanMs({ p: own(92), q: own(80) });
+    // The same requests, each of either pipeline by chance.
+    expect(of92 / p92).toBeCloseTo(1, 0.5);
+    expect(of80 / p80).toBeCloseTo(1, 0.5);
+  });
+
   test("says no where it is missed, at the first look where that is clear", () => {
     expect(confirmed(80, 95)).toMatchObject({ meets: false, requests: 8 * 4000 });
   });

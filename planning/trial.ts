@@ -11,7 +11,7 @@ import {
   type RunFigures,
   withChanges,
 } from "../results/input-effects.ts";
-import { attainmentOf, type Goal } from "../results/slo.ts";
+import { attainmentOf, type Goal, goalsOf } from "../results/slo.ts";
 import { drawnInputs } from "../scenario/compile/input-draws.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import {
@@ -27,7 +27,7 @@ import { pilotOf } from "./run-length.ts";
 /** Figures of one pipeline with a goal. */
 export interface Kept {
   readonly sloAttainmentRatio: Estimate;
-  /** At the goal's own percentile; null where a replication had none, or it is none that runs measure. */
+  /** At the goal's own percentile; null where a replication had none. */
   readonly latencyMs: Estimate | null;
 }
 
@@ -178,7 +178,9 @@ export class Laboratory {
     let summary = key === null ? undefined : this.#known?.get(key);
     if (summary !== undefined) yield* this.look();
     else {
-      const steps = replicationSteps(document, inputs, replication, {}, EVENTS_A_LOOK);
+      const asked = goalsOf(document).map(({ pipeline, share }) => [pipeline, share]);
+      const options = { shares: Object.fromEntries(asked) };
+      const steps = replicationSteps(document, inputs, replication, options, EVENTS_A_LOOK);
       const { summary: found } = yield* this.watched(steps);
       // Thousands are kept, without what no plan reads.
       const controls = availabilityControls(document, inputs, found);
@@ -262,13 +264,9 @@ export function keptOf(trial: Trial): Readonly<Record<string, Kept>> {
   return Object.fromEntries(kept);
 }
 
-/** A pipeline has figures of its own where there are several. */
-function latencyOf({ runs, drawn }: Trial, { pipeline, share }: Goal): Estimate | null {
-  const metric = `latencyP${Number((share * 100).toPrecision(12))}Ms`;
-  const latency = ({ pipelines, metrics }: RunFigures): number | undefined => {
-    const own: Readonly<Record<string, number | undefined>> = pipelines[pipeline] ?? metrics;
-    return own[metric];
-  };
+/** Null where a replication had no request. */
+function latencyOf({ runs, drawn }: Trial, { pipeline }: Goal): Estimate | null {
+  const latency = ({ shareMs }: RunFigures): number | undefined => shareMs?.[pipeline];
   const values = runs.map(latency);
   if (values.some((value) => value === undefined)) return null;
   return withChanges(estimate(values as number[]), deviations(drawn, runs, latency));

@@ -22,7 +22,7 @@ export interface DrawnRun {
 }
 
 /** The part of a run that draws change. */
-export type RunFigures = Pick<RunSummary, "metrics" | "tasks" | "pipelines">;
+export type RunFigures = Pick<RunSummary, "metrics" | "tasks" | "pipelines" | "shareMs">;
 
 const DRAWS_A_REPLICATION = 3;
 const DRAWN_REPLICATIONS = 8;

@@ -4,7 +4,7 @@ import { QueryStream } from "../engine/arrivals/sources.ts";
 import type { GanttBar } from "../engine/metrics/figures.ts";
 import { mlperfMetrics } from "../engine/metrics/mlperf.ts";
 import type { RequestRows } from "../engine/metrics/recorder.ts";
-import { type RunSummary, summarize } from "../engine/metrics/summary.ts";
+import { type Asked, type RunSummary, summarize } from "../engine/metrics/summary.ts";
 import type { Run } from "../engine/run.ts";
 import { sizeSource } from "../engine/service/service.ts";
 import { Simulation, type SimulationInput, type SimulationOutput } from "./simulation.ts";
@@ -15,8 +15,7 @@ type SimulationOptions = Pick<
 >;
 
 /** `latencySink`: a `OneRunSeries` gives the figures intervals. `workSeed`: the same arrivals and branches, other times. */
-export interface RunOptions extends SimulationOptions {
-  readonly curve?: boolean;
+export interface RunOptions extends SimulationOptions, Partial<Asked> {
   /** Gets a row for each request, warm-up included. */
   readonly requests?: RequestRows | null;
   /** Calls the scheduler's code; a user's own gets guards around it. */
@@ -39,7 +38,7 @@ export function* runSteps(
   eventsAStep = EVENTS_A_STEP,
 ): Generator<undefined, RunResult, void> {
   const { system, workload, traceUs, traceSizes, scheduler, seed, maxDrainUs } = run;
-  const { curve = false, requests = null, running = (work) => work(), ...rest } = options;
+  const { curve = false, shares, requests = null, running = (work) => work(), ...rest } = options;
   const arrivals = arrivalSource(workload, seed, traceUs);
   const simulation = new Simulation({
     ...rest,
@@ -56,7 +55,7 @@ export function* runSteps(
   while (!running(() => simulation.advance(eventsAStep))) yield;
   const { recorder, events, stopped } = simulation.output();
   requests?.flush();
-  const summary = summarize(recorder, { curve });
+  const summary = summarize(recorder, { curve, shares });
   const notes = [...summary.notes];
   if (stopped !== null) notes.push(stopNote(stopped, events));
   const { ceiling } = scheduler.admission;

@@ -21,6 +21,8 @@ export interface RunSummary {
   readonly digest: string;
   /** Latency at `CURVE_SHARES`, ms; empty unless asked for. */
   readonly curveMs: readonly number[];
+  /** By pipeline, the latency of the share of its requests that was asked for, ms; left out where nobody asked. */
+  readonly shareMs?: Readonly<Record<string, number>>;
   readonly notes: readonly string[];
   /** As the recorder's; left out without plans. */
   readonly planGaps?: readonly (number | null)[];
@@ -40,8 +42,14 @@ const CURVE_SHARES: readonly number[] = [
   1,
 ];
 
-/** `curve` asks for the latency curve. */
-export function summarize(recorder: RunRecorder, options: { curve: boolean }): RunSummary {
+/** What a summary has besides. */
+export interface Asked {
+  readonly curve: boolean;
+  /** By pipeline, 0..1. */
+  readonly shares?: Readonly<Record<string, number>> | undefined;
+}
+
+export function summarize(recorder: RunRecorder, { curve, shares }: Asked): RunSummary {
   const { system, latencies } = recorder;
   // Two objects spread into a literal would get a new hidden class in each run.
   const metrics = Object.assign({}, allLatencies(latencies), flowMetrics(recorder));
@@ -56,7 +64,8 @@ export function summarize(recorder: RunRecorder, options: { curve: boolean }): R
     ),
     pipelines: pipelineMetrics(recorder),
     digest: recorder.digest(),
-    curveMs: options.curve ? curveOf(latencies) : [],
+    curveMs: curve ? curveOf(latencies) : [],
+    ...(shares === undefined ? {} : { shareMs: sharesOf(recorder, shares) }),
     notes: latencies.exact ? [] : [histogramNote(latencies)],
     ...(recorder.planGaps.length > 0 ? { planGaps: recorder.planGaps } : {}),
     growth: growthIn(recorder),
@@ -211,6 +220,18 @@ function windowOf({ windowEndUs, warmupUs }: RunRecorder): number {
 
 function curveOf(latencies: LatencyStore): readonly number[] {
   return latencies.count === 0 ? [] : latencies.quantilesUs(CURVE_SHARES).map((us) => us / 1000);
+}
+
+function sharesOf(
+  { latencies, pipelines }: RunRecorder,
+  shares: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(shares).flatMap(([pipeline, share]) => {
+      const own = pipelines?.latenciesOf(pipeline) ?? latencies;
+      return own.count === 0 ? [] : [[pipeline, own.quantilesUs([share])[0] / 1000]];
+    }),
+  );
 }
 
 function ratio(part: number, whole: number): number {

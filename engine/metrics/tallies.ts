@@ -112,6 +112,11 @@ export class PipelineTally {
     tally.latencies.add(latencyUs);
   }
 
+  /** Of the completed requests of a pipeline, by its name. */
+  latenciesOf(pipeline: string): LatencyStore | undefined {
+    return this.tallies[this.names.indexOf(pipeline)]?.latencies;
+  }
+
   /** By pipeline and metric; the formulas are those of the run's own metrics of the same name. */
   metrics(): Readonly<Record<string, Readonly<Record<string, number>>>> {
     return Object.fromEntries(this.names.map((name, id) => [name, this.metricsOf(id)]));
