@@ -39,7 +39,7 @@ export class ServiceBounds {
   /** With one replica of each task on each kind that it runs on. */
   readonly system: System;
   /** Jobs per second by task; null where the traffic equations do not reach. */
-  readonly #jobsPerS: Readonly<Record<"all" | "needed", readonly number[] | null>>;
+  readonly #jobsPerS: Readonly<Record<"all" | "needed" | "most", readonly number[] | null>>;
   readonly #goals: readonly Goal[];
   readonly #variates: readonly Float64Array[] | null;
   readonly #lateness = new Map<number, Lateness | null>();
@@ -69,8 +69,8 @@ export class ServiceBounds {
         runs ? (membersOf(pool).find((replica) => isOn(replica, kind)) ?? pool.first) : -1,
       ),
     );
-    const jobs = (least: boolean) => jobsPerS(document, inputs, this.system, goals, least);
-    this.#jobsPerS = { all: jobs(false), needed: jobs(true) };
+    const jobs = (which: Jobs) => jobsPerS(document, inputs, this.system, goals, which);
+    this.#jobsPerS = { all: jobs("all"), needed: jobs("needed"), most: jobs("most") };
     const isSized = pools.some(({ inputScaling }) => inputScaling !== null);
     this.#variates =
       isSized || !this.system.pipelines.every(isPlain)
@@ -115,7 +115,7 @@ export class ServiceBounds {
 
   /** Load of a task, 0 where its jobs are not known beforehand. */
   utilisation(task: number, row: Row, maxBatch: number): number {
-    const jobs = this.jobs(task, false);
+    const jobs = this.jobs(task, false) || this.mostJobs(task);
     if (jobs === 0) return 0;
     return jobs / sumOf(row.map((n, kind) => n * this.capacityPerS(task, kind, maxBatch)));
   }
@@ -123,6 +123,11 @@ export class ServiceBounds {
   /** Jobs per second of a task; `least`: those alone that the goals need. 0 where they are not known beforehand. */
   jobs(task: number, least: boolean): number {
     return this.#jobsPerS[least ? "needed" : "all"]?.[task] ?? 0;
+  }
+
+  /** The most jobs per second of a task, were joins to wait for all before them; 0 where nobody knows. */
+  mostJobs(task: number): number {
+    return this.#jobsPerS.most?.[task] ?? 0;
   }
 
   /** Null where no single goal says what may be late. */
@@ -205,6 +210,8 @@ function isPlain({ tasks }: PipelineSystem): boolean {
   );
 }
 
+type Jobs = "all" | "needed" | "most";
+
 /**
  * By task. `missed` is the share of a pipeline's requests that need not be served, whichever they are. For a load
  * that changes, these are the jobs that its busiest stretch asks for.
@@ -214,14 +221,14 @@ function jobsPerS(
   inputs: SimulationInputs,
   { pipelines, pools }: System,
   goals: readonly Goal[],
-  least: boolean,
+  which: Jobs,
 ): readonly number[] | null {
   const { workload } = document;
   const traceUs = workload.arrivals === "trace" ? (inputs.traces[workload.file] ?? null) : null;
   const arrivals = arrivalsOver(document, inputs);
   const ratePerS = offeredRatePerS(workload, traceUs);
   const ratios = pipelines.map(visitRatios);
-  const reaches = pipelines.every(isPlain) && !ratios.includes(null);
+  const reaches = (which === "most" || pipelines.every(isPlain)) && !ratios.includes(null);
   if ((ratePerS === undefined && arrivals === null) || !reaches) return null;
   const needs = pipelines.flatMap(({ tasks, share, name }, p) => {
     const goal = goals.find(({ pipeline }) => pipeline === name);
@@ -235,7 +242,9 @@ function jobsPerS(
       return Math.max(...[own, ...alone].map((some) => neededPerS(arrivals, some)));
     return sumOf(
       own.map(({ share, visits, missed }) => {
-        return (ratePerS as number) * share * Math.max(0, visits - (least ? missed : 0));
+        return (
+          (ratePerS as number) * share * Math.max(0, visits - (which === "needed" ? missed : 0))
+        );
       }),
     );
   });

@@ -234,6 +234,34 @@ run: { seed: 4, replications: 5 }
   expect(notSearched).toEqual(["budget"]);
 });
 
+test("where a join does not wait for all, an incumbent has machines for all jobs", () => {
+  const text = `
+name: search
+pipelines:
+  search:
+    slo: { latencyMs: 400, percentile: 95 }
+    tasks:
+      sparse: { model: sparse }
+      dense: { model: dense }
+      rank: { model: rank, after: [sparse, dense], join: { atLeast: 1 } }
+models:
+  sparse: { service: { distribution: lognormal, meanMs: 30, cv: 1 } }
+  dense: { service: { distribution: lognormal, meanMs: 60, cv: 0.5 } }
+  rank: { service: { distribution: gamma, meanMs: 40, cv: 0.4 } }
+cluster:
+  nodes:
+    - { name: fast, count: 12, devices: { gpu: 1 }, costPerHour: 0.9 }
+    - { name: slow, count: 30, devices: { cpu: { slots: 2, speed: 0.4 } }, costPerHour: 0.5 }
+  replicas: { sparse: 1, dense: 1, rank: 1 }
+workload: { arrivals: poisson, ratePerS: 60, durationS: 60, warmupS: 5 }
+run: { seed: 5, replications: 4 }
+`;
+  let looks = 0;
+  const pace = { spent: () => 0, isOver: () => looks++ >= 200 };
+  const [{ best }] = plansOf(text, { pace, mostReplicas: 64, schedulers: ["fifo"] });
+  expect(best?.cost).toBeLessThan(12);
+});
+
 test("loads share the budget, so that each has an answer", () => {
   let looks = 0;
   const pace = { spent: () => looks / 600, isOver: () => looks++ >= 600 };

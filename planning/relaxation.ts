@@ -75,7 +75,9 @@ function programOf(
     whole.push(...kinds.map((k) => `x${t}_${k}`));
     const replicas = kinds.map((k) => `x${t}_${k}`).join(" + ");
     lines.push(`${replicas} >= ${low}`, `${replicas} <= ${high}`);
-    const jobs = proceeds ? 0 : bounds.jobs(t, !isOpen) * FULL;
+    const known = bounds.jobs(t, !isOpen) * FULL;
+    // Jobs that may be left out need no capacity; an incumbent has it.
+    const jobs = headroom !== null ? known || bounds.mostJobs(t) : proceeds ? 0 : known;
     if (jobs <= 0) continue;
     lines.push(`${kinds.map((k) => `f${t}_${k}`).join(" + ")} >= ${jobs}`);
     const capacities = kinds.map((k) => bounds.capacityPerS(t, k, batches[t]));

@@ -178,9 +178,8 @@ export class Laboratory {
     let summary = key === null ? undefined : this.#known?.get(key);
     if (summary !== undefined) yield* this.look();
     else {
-      const asked = goalsOf(document).map(({ pipeline, share }) => [pipeline, share]);
-      const options = { shares: Object.fromEntries(asked) };
-      const steps = replicationSteps(document, inputs, replication, options, EVENTS_A_LOOK);
+      const shares = Object.fromEntries(goalsOf(document).map((one) => [one.pipeline, one.share]));
+      const steps = replicationSteps(document, inputs, replication, { shares }, EVENTS_A_LOOK);
       const { summary: found } = yield* this.watched(steps);
       // Thousands are kept, without what no plan reads.
       const controls = availabilityControls(document, inputs, found);
