@@ -230,7 +230,9 @@ function opened(
 
 /** Waits until each load has a point. */
 async function firstCurve(page: Page): Promise<void> {
-  await page.waitForSelector(".wi-chart canvas");
+  await page.waitForSelector(".wi-chart canvas").catch(async ({ message }) => {
+    throw new Error(`${message}\nthe page shows: ${await page.locator("body").innerText()}`);
+  });
   await runsAtLeast(page, 13);
 }
 
