@@ -231,7 +231,8 @@ function opened(
 /** Waits until each load has a point. */
 async function firstCurve(page: Page): Promise<void> {
   await page.waitForSelector(".wi-chart canvas").catch(async ({ message }) => {
-    throw new Error(`${message}\nthe page shows: ${await page.locator("body").innerText()}`);
+    const said = await page.locator("[role=status], [role=alert]").allTextContents();
+    throw new Error(`${message}\nthe page says: ${said.join("; ")}`);
   });
   await runsAtLeast(page, 13);
 }
