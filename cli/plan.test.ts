@@ -194,8 +194,8 @@ sweep: { workload.ratePerS: [5, 30] }
   expect(plans.map(({ best }: Plan) => best?.machines?.spot)).toEqual([0, expect.any(Number)]);
   expect(plans[0].best.point.faults.scheduled).toEqual([]);
   expect(plans[1].best.point.faults).toBeUndefined();
-  const [, words2] = /simulate s.yaml (.*)/.exec(stdout) ?? expect.fail(stdout);
-  const sweep = /'(sweep=.*)'/.exec(words2)?.[1] ?? expect.fail(words2);
+  const [, printed] = /simulate s.yaml (.*)/.exec(stdout) ?? expect.fail(stdout);
+  const sweep = /'(sweep=.*)'/.exec(printed)?.[1] ?? expect.fail(printed);
   const simulated = await tandemHere(folder, ["simulate", "s.yaml", "--set", sweep]);
   expect(simulated.code, simulated.stderr).toBe(0);
 }, 60_000);

@@ -42,7 +42,7 @@ const CURVE_SHARES: readonly number[] = [
   1,
 ];
 
-/** What a summary has besides. */
+/** A caller may ask a summary for more. */
 export interface Asked {
   readonly curve: boolean;
   /** By pipeline, 0..1. */

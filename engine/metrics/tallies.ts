@@ -112,7 +112,7 @@ export class PipelineTally {
     tally.latencies.add(latencyUs);
   }
 
-  /** Of the completed requests of a pipeline, by its name. */
+  /** Gives the latencies of the completed requests of the pipeline with that name. */
   latenciesOf(pipeline: string): LatencyStore | undefined {
     return this.tallies[this.names.indexOf(pipeline)]?.latencies;
   }

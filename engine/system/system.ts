@@ -105,7 +105,7 @@ export interface TaskSystem {
   readonly skippedBy: readonly number[];
   /** Lengths for a language model; null: it is none, or goes on with another task's sequences. */
   readonly tokens: TokenLengthTerms | null;
-  /** Whose sequences a language model goes on with; null: it begins its own. */
+  /** The language model goes on with these sequences; null: it begins its own. */
   readonly continuation: ContinuationTerms | null;
   /** Predecessors whose first token is enough. */
   readonly afterFirstToken: readonly number[];

@@ -15,7 +15,7 @@ export function uselessMachines(document: ScenarioDocument): readonly string[] {
   });
 }
 
-/** What a machine lacks for a model; null where it can hold one. */
+/** Says what the machine lacks for the model; null where it can hold one. */
 function lackOf(
   { devices, resources }: NodeDocument,
   { name, memoryMb, demand = {} }: TaskToPlace["model"],

@@ -1,9 +1,9 @@
-/** What a smaller cluster leaves of a scenario: checks refuse parts that name what no node has. */
+/** A smaller cluster leaves a part of its scenario: checks refuse names of what no node has. */
 import type { ClusterDocument, ScenarioDocument } from "../schema/scenario.ts";
 
 type NodeDocument = NonNullable<ClusterDocument["nodes"]>[number];
 
-/** Without faults of nodes, distances of zones, times on devices and demands of resources that the cluster lacks. */
+/** Takes out faults of nodes, distances of zones, times on devices and demands of resources that the cluster lacks. */
 export function withoutAbsent(document: ScenarioDocument): ScenarioDocument {
   const { cluster, faults } = document;
   const { nodes, network, gateway } = cluster;
