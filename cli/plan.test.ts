@@ -168,6 +168,32 @@ sweep: { workload.ratePerS: [12, 30] }
   }
 });
 
+test("progress tells the figure that is missing as soon as it is known, and once", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  const overloaded = `
+name: overloaded
+pipelines: { p: { slo: { latencyMs: 800, percentile: 95 }, tasks: { a: { model: m }, b: { model: m, after: [a] } } } }
+models: { m: { service: { distribution: exponential, meanMs: 40 } } }
+cluster:
+  nodes:
+    - { name: fast, count: 4, devices: { gpu: 1 }, costPerHour: 2 }
+    - { name: slow, count: 4, devices: { cpu: { slots: 1, speed: 0.5 } }, costPerHour: 1 }
+  replicas: { a: 1, b: 1 }
+workload: { arrivals: poisson, ratePerS: 90, durationS: 20, warmupS: 2 }
+run: { replications: 3 }
+`;
+  writeFileSync(join(folder, "s.yaml"), overloaded);
+  const told = async (rate: number): Promise<string> => {
+    const words = ["plan", "s.yaml", "--schedulers", "none", "--set", `workload.ratePerS=${rate}`];
+    const { code, stderr } = await tandemHere(folder, words);
+    expect(code, stderr).toBe(3);
+    return stderr;
+  };
+  // All slots do 150 jobs per second; programs show that together they do less than the 180 of both tasks.
+  expect((await told(90)).match(/plan: all tasks together have more to do/g)).toHaveLength(1);
+  expect(await told(200)).toMatch(/; none is searched, .*\nplan: a has 200\.0 jobs per second/);
+}, 60_000);
+
 test("a plan without some kinds of machines runs as written and as printed, each load with the faults of its own", async () => {
   const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
   const spots = `

@@ -101,19 +101,23 @@ function planProgress() {
   let pauseMs = FIRST_PAUSE_MS;
   let saidAtMs = performance.now();
   let told = "";
+  let missing: string | null = null;
   let news = 0;
   let load = -1;
   const update = (step: PlanProgress): void => {
     shown.onProgress(step);
     if (step.combinations === 0) return;
     if (step.done !== load) {
-      [load, news, told] = [step.done, 0, ""];
+      [load, news, told, missing] = [step.done, 0, "", null];
       const size =
         step.combinations < 1e15 ? step.combinations.toLocaleString("en-US") : "too many to count";
-      const how = step.isLarge ? "searched from above and below" : "the cheapest first";
-      if (step.missing !== null) shown.say(`plan: ${step.missing}`);
+      const search = step.isLarge ? "searched from above and below" : "the cheapest first";
+      const how = step.missing === null ? search : "none is searched, for none keeps the SLO";
       shown.say(`plan: combinations of machines, replicas and schedulers: ${size}; ${how}`);
     }
+    // The first programs, and later simulations, may show it too.
+    if (step.missing !== missing) shown.say(`plan: ${step.missing}`);
+    missing = step.missing;
     const found = incumbentText(step);
     const { requests, lowerBound, secondsLeft, incumbent } = step;
     const state = incumbent === null ? 0 : 1 + Number(incumbent.isConfirmed);
