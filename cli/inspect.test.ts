@@ -178,6 +178,44 @@ test("language models have rows of their own, whose values the scenario takes", 
   );
 });
 
+test("routers of a language model's engines are tried and compared, and a policy that here is another says so", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+  const lengths = { prompt: { distribution: "lognormal", mean: 500, cv: 1 }, output: 10 };
+  const client = {
+    slo: { latencyMs: 30_000, ttftMs: 1500, tpotMs: 80 },
+    tasks: { write: { model: "m", tokens: lengths } },
+  };
+  const tokens = { steps: { prefill: [12, 0.08, 0], decode: [14, 0, 0.05] }, blocks: 4000 };
+  const document = {
+    name: "clients",
+    pipelines: { support: client, sales: client },
+    models: { m: { tokens } },
+    cluster: { replicas: { write: 2 } },
+    workload: { arrivals: "poisson", ratePerS: 2, requests: 100 },
+  };
+  writeFileSync(join(folder, "s.yaml"), JSON.stringify(document));
+  const words = ["schedulers", "--for", "s.yaml", "--json"];
+  const { stdout, stderr } = await tandemHere(folder, words);
+  expect(stderr).toBe("");
+  const { decision, tried, command = "", notes } = JSON.parse(stdout) as WhichScheduler;
+  expect(decision.use?.name).toBe("vllm-priority");
+  const names = (tried as readonly TriedScheduler[]).map(({ name }) => name);
+  expect(names).toEqual(expect.arrayContaining(["vllm", "vllm-priority", "vtc, least-kv"]));
+  const [, sweep] = /sweep=(.*)'/.exec(command) as RegExpExecArray;
+  const { points } = JSON.parse(sweep) as { readonly points: readonly unknown[] };
+  expect(points).toHaveLength(names.length);
+  const routed = { scheduler: { routing: "least-kv" }, "models.m.tokens.policy": "vtc" };
+  expect(points).toContainEqual(routed);
+  expect(notes).toEqual([expect.stringContaining("vllm-priority does as vllm here")]);
+  const apart = [...words, "--set", "pipelines.support.priority=1"];
+  const { notes: none } = JSON.parse((await tandemHere(folder, apart)).stdout) as WhichScheduler;
+  expect(none).toEqual([]);
+  // As many as seconds allow, not none.
+  const long = [...words, "--set", "workload.requests=5000"];
+  const some = JSON.parse((await tandemHere(folder, long)).stdout) as WhichScheduler;
+  expect((some.tried as readonly unknown[]).length).toBeLessThan(names.length);
+});
+
 test.each(["node-crash.yaml", "rag.yaml"])(
   "%s, whose answer is the baseline itself, is checked with another that does as well",
   async (scenario) => {
@@ -390,6 +428,7 @@ test("--place prints the scenario on AlpaServe's groups of devices, as a scenari
       replicas: { a: 1, b: 1 },
     },
     workload: { arrivals: "gamma", cv: 3, ratePerS: 2, requests: 500 },
+    sweep: { scheduler: ["fifo", "edf"] },
   };
   writeFileSync(join(folder, "s.yaml"), JSON.stringify(document));
   const placed = await tandemHere(folder, ["schedulers", "--place", "s.yaml"]);
@@ -398,6 +437,9 @@ test("--place prints the scenario on AlpaServe's groups of devices, as a scenari
   const line = /^# host\/gpu in (1 \+ 1|2): \d+\.\d% in time, \d+\.\d ms in the mean$/;
   expect([line.exec(first)?.[1], line.exec(second)?.[1]].sort()).toEqual(["1 + 1", "2"]);
   expect(parse(placed.stdout)).toMatchObject({ scheduler: "alpaserve" });
+  // Its sweep of schedulers would run them in the place of this one.
+  expect(parse(placed.stdout)).not.toHaveProperty("sweep");
+  expect(placed.stdout).toContain("\n# note: the sweep of scheduler is left out");
   writeFileSync(join(folder, "placed.yaml"), placed.stdout);
   expect((await tandemHere(folder, ["check", "placed.yaml"])).code).toBe(0);
 });

@@ -103,12 +103,14 @@ export async function schedulers({ name, json, for: asked, place, set }: Schedul
   if (place !== undefined) {
     const loaded = await loadScenario({ scenario: place, set });
     const placed = await untilInterrupted((signal) => placeGroups(loaded, { signal }));
-    const lines = placed.tried.map(({ sizes, sloAttainmentRatio, latencyMeanMs }) => {
+    const notes = placed.notes?.map((note) => `# note: ${note}`) ?? [];
+    const groups = placed.tried.map(({ sizes, sloAttainmentRatio, latencyMeanMs }) => {
       const share = (100 * sloAttainmentRatio).toFixed(1);
-      const groups = Object.entries(sizes).map(([node, own]) => `${node} in ${own.join(" + ")}`);
-      return `# ${groups.join(", ")}: ${share}% in time, ${latencyMeanMs.toFixed(1)} ms in the mean`;
+      const own = Object.entries(sizes).map(([node, each]) => `${node} in ${each.join(" + ")}`);
+      return `# ${own.join(", ")}: ${share}% in time, ${latencyMeanMs.toFixed(1)} ms in the mean`;
     });
-    return print(json, placed, `${lines.join("\n")}\n${stringify(placed.scenario)}`.trimEnd());
+    const head = [...groups, ...notes].join("\n");
+    return print(json, placed, `${head}\n${stringify(placed.scenario)}`.trimEnd());
   }
   const found = name === undefined ? catalogue() : catalogueOf(name);
   print(json, found, (name === undefined ? listText(found) : fullText(found)).trimEnd());

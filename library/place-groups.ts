@@ -4,6 +4,7 @@ import { searchGroups, type Tried } from "../planning/device-groups.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { inTurns } from "../sweep/run-sweep.ts";
 import { inputsOf, type Scenario } from "./scenario.ts";
+import { noteOnSweep } from "./which-scheduler.ts";
 
 /** The document of `tandem schedulers --place S --json`. */
 export interface PlacedGroups {
@@ -12,6 +13,8 @@ export interface PlacedGroups {
   readonly tried: readonly Omit<Tried, "document">[];
   /** The scenario with the scheduler `alpaserve` on the best groups. */
   readonly scenario: ScenarioDocument;
+  /** Parts of the scenario that it leaves out. */
+  readonly notes?: readonly string[];
 }
 
 /**
@@ -28,5 +31,9 @@ export async function placeGroups(
   }
   const found = await inTurns(searchGroups(document, inputsOf(loaded)), signal);
   const tried = found.map(({ document: _, ...one }) => one);
-  return { schema: "tandem/groups@1", tried, scenario: found[0].document };
+  // A sweep of schedulers, replicas or places would take the groups back.
+  const { sweep: _, ...scenario } = found[0].document;
+  const notes = noteOnSweep(document);
+  const schema = "tandem/groups@1";
+  return { schema, tried, scenario, ...(notes.length > 0 && { notes }) };
 }

@@ -32,6 +32,10 @@ const LEAST_REPLICATIONS = 3;
 /** A language model's request takes part in so many iterations that are not shared, roughly. */
 const ITERATIONS_EACH = 40;
 
+/** So many candidates at most can be tried on a scenario; below 2 none are. */
+export const mostToTry = (loaded: Scenario): number =>
+  Math.floor(MOST.events / (LEAST_REPLICATIONS * eventsOf(loaded)));
+
 /** In the order of the candidates; the text says why they are not tried. */
 export async function trySchedulers(
   loaded: Scenario,

@@ -21,7 +21,7 @@ import { ITERATIONS } from "../schedulers/iterations/registry.ts";
 import { PRESETS } from "../schedulers/registry.ts";
 import { repeatCommand } from "./provenance.ts";
 import { type Scenario, schedulerChecks } from "./scenario.ts";
-import { type TriedScheduler, trySchedulers } from "./try-schedulers.ts";
+import { mostToTry, type TriedScheduler, trySchedulers } from "./try-schedulers.ts";
 
 /** The document of `tandem schedulers --for S --json`. */
 export interface WhichScheduler {
@@ -91,13 +91,14 @@ export async function whichScheduler(
   const scheduler = fittedTo(shortestMs, decision.use);
   if (policy === APART) return { ...found, answer: name };
   const byName = (one: string): readonly Candidate[] => {
-    const isKnown = policy === undefined ? Object.hasOwn(PRESETS, one) : ordersIterations(one);
-    if (!isKnown) return [];
-    return kept(
-      policy === undefined
-        ? candidateOf(loaded, one, { scheduler: one })
-        : candidateOf(loaded, one, { scheduler: "fifo", ...policies(document, () => one) }),
-    );
+    if (policy === undefined) {
+      return Object.hasOwn(PRESETS, one) ? kept(candidateOf(loaded, one, { scheduler: one })) : [];
+    }
+    // A policy of iterations, alone or with a router.
+    const [order, routing] = one.split(", ");
+    if (!ITERATIONS.some((known) => known.name === order)) return [];
+    const scheduler = routing === undefined ? "fifo" : { routing };
+    return kept(candidateOf(loaded, one, { scheduler, ...policies(document, () => order) }));
   };
   const ofRow = policy === undefined ? {} : policies(document, () => policy);
   const row = candidateOf(loaded, name, { scheduler, ...ofRow });
@@ -113,9 +114,13 @@ export async function whichScheduler(
   // Where prompts and tokens have engines of their own, one policy for both is no simpler choice.
   const first = apartOf(document).length > 0 ? [...named, ...simple] : simple;
   const all = [...first, ...chosen, ...better, ...named, ...others, ...ties];
-  const candidates = all
-    .filter(({ values }, i) => all.findIndex((one) => isDeepStrictEqual(one.values, values)) === i)
-    .slice(0, MOST_TRIED);
+  const different = all.filter(
+    ({ values }, i) => all.findIndex((one) => isDeepStrictEqual(one.values, values)) === i,
+  );
+  // Where all would take too long, the first are tried; where even two would, none are, and the command has all.
+  const affordable = mostToTry(loaded);
+  const most = affordable < 2 ? MOST_TRIED : Math.min(affordable, MOST_TRIED);
+  const candidates = different.slice(0, most);
   const tried = await trySchedulers(loaded, candidates, signal);
   const answer = answerOf(own?.name, tried);
   const values = candidates.find((one) => one.name === answer)?.values;
@@ -196,21 +201,31 @@ function textOf(scheduler: Exclude<SchedulerDocument, string>): string {
 const apartOf = (document: ScenarioDocument): readonly string[] =>
   Object.values(policies(document, (own) => own)).filter((policy) => policy.startsWith(APART));
 
+/** The sweep, if there is one, is left out. */
+export function noteOnSweep({ sweep }: ScenarioDocument): readonly string[] {
+  const swept = [...sweptValues(sweep).keys()];
+  if (swept.length === 0) return [];
+  const paths = swept.join(", ");
+  const own = "this is of the scenario's own values, and --set takes others";
+  return [`the sweep of ${paths} is left out: ${own}`];
+}
+
 /** Parts of the scenario that an answer leaves out or changes. */
 function notesOn(document: ScenarioDocument, { use }: Decision, shortestMs: number): string[] {
-  const swept = [...sweptValues(document.sweep).keys()];
   const apart = apartOf(document);
+  const priorities = new Set(Object.values(document.pipelines).map(({ priority }) => priority));
   return [
-    ...(swept.length === 0
-      ? []
-      : [
-          `the sweep of ${swept.join(", ")} is left out: this is of the scenario's own values, and --set takes others`,
-        ]),
+    ...noteOnSweep(document),
     ...(apart.length === 0
       ? []
       : [
           `engines for prompts and others for tokens (${apart.join(", ")}) are compared as they are, and with one policy for both; one pool for both is another cluster`,
         ]),
+    ...(use?.policy === BY_PRIORITY && priorities.size === 1
+      ? [
+          `all pipelines have one priority, so ${BY_PRIORITY} does as vllm here: a lower pipelines.NAME.priority tells it whose requests can wait`,
+        ]
+      : []),
     ...(use?.sloMs === undefined
       ? []
       : [
@@ -218,8 +233,6 @@ function notesOn(document: ScenarioDocument, { use }: Decision, shortestMs: numb
         ]),
   ];
 }
-
-const ordersIterations = (name: string): boolean => ITERATIONS.some((one) => one.name === name);
 
 /**
  * The first of those tried, which is the simplest, where it is among the best here; else the row's own, unless others are
@@ -246,6 +259,7 @@ const placeIn = (beside: readonly string[], { name }: Candidate): number =>
 
 /** The policy of engines for prompts and others for tokens, which is no value of a scenario. */
 const APART = "distserve";
+const BY_PRIORITY = "vllm-priority";
 
 const assigned = (path: string, value: unknown): string => `${path}=${JSON.stringify(value)}`;
 

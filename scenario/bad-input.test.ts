@@ -236,6 +236,14 @@ const WRONG: readonly Spoilt[] = [
     "client",
   ],
   [
+    "one name in place of two",
+    "cluster:\n",
+    "cluster:\n  network: { zones: [{ between: here, rttMs: 1 }] }\n",
+    "cluster.network.zones.0.between",
+    /expected a list, got "here"/,
+    "network",
+  ],
+  [
     "a budget without its ratio",
     "  durationS: 60",
     "  durationS: 60\n  client: { timeoutMs: 5, retries: 2, retryBudget: { burst: 3 } }",

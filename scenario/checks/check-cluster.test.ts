@@ -368,8 +368,8 @@ describe("replicas on several slots", () => {
   });
 
   test.each([
-    [on(1, 5), {}, 1, "cluster.placement.0.slots slot 5 again, or beyond the 4 of gpu"],
-    [on(2, 2), {}, 1, "cluster.placement.0.slots slot 2 again, or beyond the 4 of gpu"],
+    [on(1, 5), {}, 1, "cluster.placement.0.slots slot 5 is beyond the 4 of gpu"],
+    [on(2, 2), {}, 1, "cluster.placement.0.slots slot 2 is there twice"],
     [
       { slots: [1] },
       {},

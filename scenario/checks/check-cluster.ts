@@ -158,7 +158,8 @@ function* checkStages(nodes: Nodes, placement: Placement): Issues {
       const isBad = (slot: number, i: number): boolean => slot > count || slots.indexOf(slot) < i;
       const bad = slots.find(isBad);
       if (bad !== undefined) {
-        yield issueAt(`${at}.slots`, `slot ${bad} again, or beyond the ${count} of ${device}`);
+        const wrong = bad > count ? `is beyond the ${count} of ${device}` : "is there twice";
+        yield issueAt(`${at}.slots`, `slot ${bad} ${wrong}`);
       }
       const other = others.find(
         (one) =>

@@ -144,6 +144,7 @@ const TYPES: Readonly<Record<string, string>> = {
   object: "a mapping (key: value)",
   record: "a mapping (key: value)",
   array: "a list",
+  tuple: "a list",
 };
 
 function typeName({ expected }: z.core.$ZodIssueInvalidType): string {
