@@ -24,7 +24,7 @@ const mostAccurateFirst = definePolicy({
   reads: "Accuracies, expected service times, replicas that are up, and jobs that wait and run.",
   failsWhen: "No pipeline has an SLO: all jobs go to the most accurate variant.",
   source:
-    "Ahmad et al., Loki, HPDC 2024 (MostAccurateFirst routing and opportunistic rerouting); capacity left is read from queues here, not from a table of the last epoch (reconstructed).",
+    "Ahmad et al., Loki, HPDC 2024 (MostAccurateFirst routing and opportunistic rerouting); capacity left is read from queues here, not from a table of the last epoch (reconstructed). A late job that no variant makes up for is dropped there; here it is served where it is done first, if a shedding rule like `expected-late` leaves it.",
   parameters: z.strictObject({
     shareOfGoal,
     reroutes: flag("whether late jobs get faster variants"),
@@ -55,7 +55,7 @@ const mostAccurateFirst = definePolicy({
         const isLate = (pool: number): boolean =>
           reroutes && alone[pool] > leftUs(job, pool, view.nowUs);
         const doneUs = (pool: number): number =>
-          alone[pool] * ((jobsOf(pool, view) + 1) / view.readyOf(pool));
+          alone[pool] * Math.max(1, (jobsOf(pool, view) + 1) / view.readyOf(pool));
         const fitting = ready.filter((pool) => !isFull(pool) && !isLate(pool));
         return mostAccurateOf(system, fitting) ?? leastBy(ready, doneUs) ?? among[0];
       },
