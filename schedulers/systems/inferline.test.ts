@@ -130,17 +130,29 @@ describe("arrivals above the envelope", () => {
 });
 
 describe("the default envelope", () => {
-  test("has even arrivals of the planned rate, as many as a window may hold", () => {
-    const driver = driverOf({ ratePerS: 75, cv: 0 });
-    // A window of 20 ms has 1.5 on average, and 2 half of the time.
-    for (let i = 0; i < 30; i++) {
+  /** So many requests at even distances, each served at once. */
+  function evenly(driver: CheckingDriver, count: number, apartUs: number): number[] {
+    for (let i = 0; i < count; i++) {
       driver.arrive(0, 63);
       driver.decide();
       for (const replica of [...driver.busy.keys()]) driver.finish(replica);
       driver.decide();
-      driver.tick(13_334);
+      driver.tick(apartUs);
     }
-    expect(upOf(driver)).toEqual([2, 1]);
+    return upOf(driver);
+  }
+
+  test("has even arrivals of the planned rate, as many as a window may hold", () => {
+    // A window of 20 ms has 1.5 on average, and 2 half of the time.
+    expect(evenly(driverOf({ ratePerS: 75, cv: 0 }), 30, 13_334)).toEqual([2, 1]);
+  });
+
+  test("has windows from the service time up to the longest, each twice as long", () => {
+    // Of 100 per s one of 20 ms has 2, as it may, and one of 40 ms has 4 in place of 3.
+    const least = { ratePerS: 75, cv: 0 };
+    expect(evenly(driverOf({ ...least, maxWindowS: 0.039 }), 30, 10_000)).toEqual([2, 1]);
+    // ⌈100 × 0.01 / 0.375⌉, ⌈100 × 0.5 × 0.01 / 0.375⌉.
+    expect(evenly(driverOf({ ...least, maxWindowS: 0.04 }), 30, 10_000)).toEqual([3, 2]);
   });
 
   test("has the service time as its only window where that is longer than the longest", () => {
