@@ -100,6 +100,11 @@ describe("a plan", () => {
     expect(text).toContain("2.6 per hour; nothing cheaper than 2.47 per hour can keep the SLO");
     expect(text).toContain("a gap of 5 %");
     expect(text).toContain("without choosing which replicas share a machine");
+    expect(text).toContain("--max-trials allows more: 2.6 per hour");
+    const unbounded = shown({ ...PLAN, allCheaperTried: false, lowerBound: 0 }).text;
+    expect(unbounded).toContain(
+      "2.6 per hour; no cost is known below which nothing can keep the SLO",
+    );
     const open = shown({ ...PLAN, lowerBound: 2.4 }).text;
     expect(open).toContain(
       "all that is cheaper was tried or ruled out; nothing cheaper than 2.4 per hour can keep the SLO, but for an error of 5 %",

@@ -225,11 +225,14 @@ function gapText(entry: PlanEntry): string {
   const { best, lowerBound, unit, allCheaperTried, notSearched, stopped } = entry;
   const isCut = stopped || notSearched.includes("budget");
   const why = stopped ? "early" : "as it hardly found anything cheaper, or with little time left";
-  const ends = isCut ? `the search ended ${why} (a larger \`--budget\` goes on): ` : "";
+  const left = notSearched.includes("trials") ? `${LEFT_OUT.trials}: ` : "";
+  const ends = isCut ? `the search ended ${why} (a larger \`--budget\` goes on): ` : left;
   const tried = allCheaperTried ? "all that is cheaper was tried or ruled out" : "";
   if (allCheaperTried && (lowerBound === 0 || best === null || lowerBound >= best.cost))
     return `${ends}${tried}`;
   const cost = formatNumber(best?.cost ?? 0, 4);
+  if (lowerBound === 0)
+    return `${ends}${cost} ${unit}; no cost is known below which nothing can keep the SLO`;
   const below = `nothing cheaper than ${formatNumber(Math.min(lowerBound, best?.cost ?? lowerBound), 4)} ${unit} can keep the SLO`;
   if (allCheaperTried) return `${ends}${tried}; ${below}, but for an error of 5 %`;
   const gap = best === null ? 0 : (best.cost - lowerBound) / best.cost;

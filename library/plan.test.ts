@@ -154,3 +154,14 @@ test("a search without a plan sets that of an earlier one aside, so that no repo
     expect(existsSync(join(directory, name)), name).toBe(true);
   expect(readdirSync(join(directory, "earlier-3"))).toEqual(["plan.yaml"]);
 });
+
+test("a validation's real runs are as long as the trace that they play", async () => {
+  const instants = Array.from({ length: 201 }, (_, i) => i * 0.5);
+  writeFileSync(join(folder, "t.csv"), `at\n${instants.join("\n")}\n`);
+  const path = join(folder, "traced.yaml");
+  const trace = "workload: { arrivals: trace, file: t.csv, column: at }";
+  writeFileSync(path, ONE.replace(/workload: .*/, trace));
+  const { validationS } = await plan(await scenario(path), { schedulers: [] });
+  // Three runs.
+  expect(validationS).toBe(300);
+});

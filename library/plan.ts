@@ -9,6 +9,7 @@ import { makePlans } from "../planning/plan.ts";
 import { REPLICAS } from "../planning/question.ts";
 import { replicasOf, type Standing, type Tried } from "../planning/standing.ts";
 import { type Kept, keptOf, type Trial } from "../planning/trial.ts";
+import { arrivalsOver } from "../planning/window.ts";
 import { uselessMachines } from "../scenario/checks/useless-machines.ts";
 import { poolNames } from "../scenario/compile/compile.ts";
 import { nearest } from "../scenario/reading/issues.ts";
@@ -18,6 +19,7 @@ import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { isPoints } from "../scenario/sweep/axes.ts";
 import { PRESETS, TEXTBOOK_PRESETS } from "../schedulers/registry.ts";
 import { asksForSolver, useSolver } from "../schedulers/rules/solver.ts";
+import type { SimulationInputs } from "../sim/replication.ts";
 import { writeAtomically, writeJson } from "../sweep/atomic-file.ts";
 import { RESULT_FILES, readKey, STORE_FILE, setAside } from "../sweep/records.ts";
 import { inTurns } from "../sweep/run-sweep.ts";
@@ -161,7 +163,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     ...(capacity === undefined ? {} : { capacity }),
   };
   const running = plannedScenario(plans, document);
-  const validationS = running === null ? 0 : leastSeconds(running);
+  const validationS = running === null ? 0 : leastSeconds(running, inputsOf(loaded));
   const planned = { document: planDocument(header, plans), scenario: running, validationS };
   if (directory !== undefined) {
     try {
@@ -178,9 +180,11 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   return planned;
 }
 
-function leastSeconds({ workload, validation }: ScenarioDocument): number {
+function leastSeconds(document: ScenarioDocument, inputs: SimulationInputs): number {
+  const { workload, validation } = document;
   const { repeats, timeScale } = validationSchema.parse(validation ?? {});
-  return repeats * timeScale * expectedSeconds(workload);
+  const ofTraceS = arrivalsOver(document, inputs)?.atS.at(-1) ?? 0;
+  return repeats * timeScale * (expectedSeconds(workload) || ofTraceS);
 }
 
 const keptOfTrials = new WeakMap<

@@ -250,6 +250,9 @@ test("a plan's answer has the same form, with what the search proved", () => {
   expect(fact(decision, "nearest others")).toBe("fifo, detect 5, plate 2 (5 per hour)");
   expect(fact(decision, "validated")).toContain("agree");
   const [entry] = plan.plans;
+  const early = { ...plan, plans: [{ ...entry, allCheaperTried: false, lowerBound: 0 }] };
+  const [open] = planDecisions(early, singleDocument(), undefined);
+  expect(fact(open, "next cheaper")).toMatch(/^no cost is known below which nothing can keep/);
   const two = { a: ANSWER.kept.p, b: ANSWER.kept.p };
   const goals = ["a", "b"].map((pipeline) => ({ pipeline, latencyMs: 300, percentile: 99 }));
   const loads = [8, 16].map((rate) => ({

@@ -23,7 +23,9 @@ export function planDecisions(
     const bound = `${formatNumber(lowerBound, 4)} ${unit}`;
     const cheaper = allCheaperTried
       ? "none: all that is cheaper was tried or ruled out"
-      : `nothing below ${bound} can keep the SLO; between that and the plan the search was limited`;
+      : lowerBound === 0
+        ? "no cost is known below which nothing can keep the SLO"
+        : `nothing below ${bound} can keep the SLO; between that and the plan the search was limited`;
     const facts = told([
       ...answerFacts(best, entry),
       ["same in a pilot", alike.map(schedulerText).join("; ")],
