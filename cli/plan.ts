@@ -116,7 +116,7 @@ function planProgress() {
       shown.say(`plan: combinations of machines, replicas and schedulers: ${size}; ${how}`);
     }
     // The first programs, and later simulations, may show it too.
-    if (step.missing !== missing) shown.say(`plan: ${step.missing}`);
+    if (step.missing !== null && step.missing !== missing) shown.say(`plan: ${step.missing}`);
     missing = step.missing;
     const found = incumbentText(step);
     const { requests, lowerBound, secondsLeft, incumbent } = step;
