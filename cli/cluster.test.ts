@@ -18,7 +18,7 @@ const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
 const scratch = temporaryFolder("cli-cluster");
 
 beforeAll(() => writeFileSync(join(scratch, "s.yaml"), SCENARIO));
-// What a failed test left up would fail the next ones.
+// A cluster that a failed test left up would fail the tests after it.
 afterEach(async () => {
   await tandemHere(scratch, ["cluster", "down"]);
 });
