@@ -212,10 +212,10 @@ cluster:
   gateway: { zone: near }
   network: { rttMs: 1, zones: [{ between: [near, far], rttMs: 5 }] }
   replicas: { serve: 1 }
-faults: { scheduled: [{ kind: slow, node: spot, factor: 2, atS: 10, forS: 2 }] }
+faults: { scheduled: [{ kind: slow, node: own, factor: 2, atS: 5, forS: 2 }, { kind: slow, node: spot, factor: 2, atS: 10, forS: 2 }] }
 workload: { arrivals: poisson, ratePerS: 5, durationS: 60, warmupS: 5 }
 run: { replications: 6 }
-sweep: { workload.ratePerS: [5, 30] }
+sweep: { workload.ratePerS: [5, 30], faults.scheduled.0.forS: [1] }
 `;
   writeFileSync(join(folder, "s.yaml"), spots);
   const words = ["plan", "s.yaml", "--schedulers", "none", "--out", "out"];
@@ -223,7 +223,8 @@ sweep: { workload.ratePerS: [5, 30] }
   expect(code, stderr).toBe(0);
   const { plans } = JSON.parse(readFileSync(join(folder, "out/plan.json"), "utf8"));
   expect(plans.map(({ best }: Plan) => best?.machines?.spot)).toEqual([0, expect.any(Number)]);
-  expect(plans[0].best.point.faults.scheduled).toEqual([]);
+  expect(plans[0].best.point.faults.scheduled).toHaveLength(1);
+  expect(plans[0].best.point["faults.scheduled.0.forS"]).toBe(1);
   expect(plans[1].best.point.faults).toBeUndefined();
   const [, printed] = /simulate s.yaml (.*)/.exec(stdout) ?? expect.fail(stdout);
   const sweep = /'(sweep=.*)'/.exec(printed)?.[1] ?? expect.fail(printed);

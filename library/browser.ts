@@ -202,7 +202,7 @@ function nextTask(): Promise<void> {
 }
 
 /** Events between two pauses: some milliseconds. */
-const EVENTS_A_STRETCH = 5000;
+const eventsAStretch = (): number => 5000;
 
 /**
  * One configuration of a sweep that has passed `checkedSweep`: gives undefined after each stretch, and a step after
@@ -232,9 +232,9 @@ function* stepsOf(
     const isAlone = summaries.length === 0 && isSpanned(document.workload);
     const options = { curve: true, ...(isAlone ? { latencySink: new OneRunSeries() } : {}) };
     const { length } = summaries;
-    const run = replicationSteps(document, scenario, length, options, EVENTS_A_STRETCH);
+    const run = replicationSteps(document, scenario, length, options, eventsAStretch);
     summaries.push((yield* run).summary);
-    drawn.push(...(yield* drawnSteps(document, scenario, length, EVENTS_A_STRETCH)));
+    drawn.push(...(yield* drawnSteps(document, scenario, length, eventsAStretch)));
     if (summaries.length >= wanted) wanted = wantedReplications(document, [part]);
     isWhole = summaries.length >= wanted;
     const result = configurationResult(configuration, [part], kept);

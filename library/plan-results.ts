@@ -243,7 +243,7 @@ function gapText(entry: PlanEntry): string {
 /** For which requests the SLO is promised. */
 function promiseText({ promise, window, state }: PlanEntry): string {
   const what = state === "confirmed" ? "the SLO is kept" : "not confirmed: that the SLO is kept";
-  const runs = "for runs that begin on an empty, whole cluster and last as long as the scenario's";
+  const runs = "for runs of all of the scenario's load that begin on an empty, whole cluster";
   const over = promise === "long-run" ? "in the long run" : runs;
   if (window === null) return `${what} ${over}`;
   const { fromS, toS, mostPerS, meanPerS } = window;

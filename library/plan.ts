@@ -27,6 +27,7 @@ import { tryOutOwn } from "./check.ts";
 import type { Progress, Watch } from "./follow.ts";
 import { checkedOptions, type Given, givenOptions } from "./option.ts";
 import { PLAN } from "./options.ts";
+import { paceOf } from "./plan-pace.ts";
 import { ProgressFile } from "./plan-progress.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
 import { PLAN_FILE, readPlan, VALIDATION_FILE, validatedScenario } from "./planned-figures.ts";
@@ -116,9 +117,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   refuseUnknownTasks(loaded);
   for (const text of uselessMachines(loaded.document)) settings.onNote?.(text);
   const { stop } = settings;
-  const startMs = performance.now();
-  const spent = (): number => (performance.now() - startMs) / 1000 / budgetS;
-  const pace = { spent, isOver: () => stop?.aborted === true || spent() >= 1 };
+  const pace = paceOf(budgetS, () => stop?.aborted === true);
   const progress = directory === undefined ? null : new ProgressFile(directory, loaded);
   if (asksForSolver(schedulers)) useSolver(await loadHighs());
   const solver = openSolver();
@@ -144,7 +143,7 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
       incumbent: incumbentOf(standing, standing?.confirmed ?? standing?.incumbent),
       nearest: incumbentOf(standing, standing?.nearest),
       lowerBound: standing?.bound ?? 0,
-      secondsLeft: Math.max(0, (1 - spent()) * budgetS),
+      secondsLeft: Math.max(0, (1 - pace.spent()) * budgetS),
     }),
   ).finally(() => {
     solver.close();

@@ -18,8 +18,6 @@ const HEADROOMS: readonly Headroom[] = [
   ...[0.25, 0.5, 0.75, 1, 1.5, 2, 3].map((roots) => (least: number) => 1 + roots / least ** 0.5),
   ...[1.6, 2, 2.5, 4, 8].map((factor) => () => factor),
 ];
-/** For the nearest miss, the first that there are machines for. */
-const LEAST = [...Array.from({ length: 52 }, (_, i) => 128 / 1.25 ** i), 0].map((one) => () => one);
 /** Part of the incumbent's cost from which on a bound is close enough. */
 const CLOSE = 0.98;
 /** Steps up from a cluster that misses. */
@@ -146,7 +144,7 @@ export class Descent {
   /** Whether the fullest cluster may keep the goals, or simulations at least do not rule out that any does. */
   *isFeasible(): Generator<undefined, boolean> {
     const { standing, mostTrials } = this.#problem;
-    const found = yield* this.nearest(true);
+    const found = yield* this.fullest(true);
     if (found !== null) {
       const keeps = this.#isThorough
         ? yield* this.keeps(found.shape.rows)
@@ -163,25 +161,22 @@ export class Descent {
     return false;
   }
 
-  /** Among the fullest clusters that there are, in case that no other was simulated. */
-  *nearest(isInTime = false): Generator<undefined, Contender | null> {
-    const { choice } = this.alternative;
-    for (const headroom of LEAST) {
-      const { rows } = yield* this.#relaxed(headroom, isInTime);
-      const shape = rows === null ? null : choice.space.cheapestFor(filled(this.alternative, rows));
-      if (shape !== null) return contenderOf(this.alternative, shape);
-    }
-    return null;
+  *fullest(isInTime = false): Generator<undefined, Contender | null> {
+    const { rows } = yield* this.most(isInTime);
+    const { space } = this.alternative.choice;
+    const shape = rows === null ? null : space.cheapestFor(filled(this.alternative, rows));
+    return shape && contenderOf(this.alternative, shape);
   }
 
-  /** The part of the jobs that all machines together do, however late: to 1%. */
-  *doable(): Generator<undefined, number> {
-    let does = 0;
-    for (let step = 0.5; step > 0.005; step /= 2) {
-      const { rows } = yield* this.#relaxed(() => does + step, false);
-      if (rows !== null) does += step;
+  /** The most capacity over jobs that all machines together have, `isInTime` or however late: to 1% of the jobs. */
+  *most(isInTime: boolean): Generator<undefined, { factor: number; rows: Relaxed["rows"] }> {
+    let { rows } = yield* this.#relaxed(() => 0, isInTime);
+    let factor = 0;
+    for (let step = 64; step > 0.005; step /= 2) {
+      const more = yield* this.#relaxed(() => factor + step, isInTime);
+      if (more.rows !== null) [factor, rows] = [factor + step, more.rows];
     }
-    return does;
+    return { factor, rows };
   }
 
   /** From the cheapest that passed, fewer replicas of one task after the other. */

@@ -38,7 +38,7 @@ function reasonFor(alternative: Alternative, goals: readonly Goal[]): string | n
   const full = most.findIndex((each, t) => bounds.jobs(t, !isOpen) >= sumOf(each));
   if (full < 0) return roomFor(alternative, leastOf(alternative));
   const size = bounds.usefulBatches(full, batches[full]).at(-1) ?? 1;
-  return `${space.tasks[full]} has ${bounds.jobs(full, !isOpen).toFixed(1)} jobs per second to do, and ${most[full].length} replicas, all that there may be, do ${sumOf(most[full]).toFixed(1)}${size === 1 ? "" : ` in batches of ${size}`}`;
+  return `${space.tasks[full]} has ${bounds.jobs(full, !isOpen).toFixed(1)} jobs per second to do, and ${most[full].length} replicas, all that there may be, do ${sumOf(most[full]).toFixed(1)}${size === 1 ? "" : ` in batches of ${size}`}: at least ${leastOf(alternative)[full]} of the fastest are needed`;
 }
 
 /** By task, the replicas that its jobs take, were all of the kind that does most. */

@@ -9,6 +9,7 @@ import { goalsOf } from "../results/slo.ts";
 import { poolNames } from "../scenario/compile/compile.ts";
 import { type PlacementByKind, placementByNode } from "../scenario/compile/placement.ts";
 import type { LoadedScenario } from "../scenario/reading/files.ts";
+import { valueAtPath } from "../scenario/reading/set-path.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import {
@@ -186,17 +187,17 @@ export function* makePlans(
       if (!(error instanceof OutOfTime)) throw error;
     }
     const plan = planOf(asked.combinations[0], combinations[0], problem, search);
-    plans.push({ ...plan, promise: options.promise ?? "long-run", window: asked.window });
+    plans.push({ ...plan, promise: asked.promise, window: asked.window });
   }
   return plans;
 }
 
 /** Each of so many loads gets an equal part of what is left of the budget. */
-function partOf({ spent, isOver }: Pace, loads: number): Pace {
-  const from = spent();
+function partOf(pace: Pace, loads: number): Pace {
+  const from = pace.spent();
   const part = (1 - from) / loads;
-  const ofPart = (): number => (part > 0 ? (spent() - from) / part : 1);
-  return { spent: ofPart, isOver: () => isOver() || ofPart() >= 1 };
+  const ofPart = (): number => (part > 0 ? (pace.spent() - from) / part : 1);
+  return { ...pace, spent: ofPart, isOver: () => pace.isOver() || ofPart() >= 1 };
 }
 
 /** Probability of a wrong yes over all confirmations together: that of two-sided 95% intervals. */
@@ -276,20 +277,20 @@ function pointOf(
   const { nodes, placement } = planned.cluster;
   const ofCluster = Object.entries(replicas).map(([task, n]) => [`${REPLICAS}${task}`, n]);
   const { zones } = given.cluster.network ?? {};
-  const isKept = (part: "models" | "faults") =>
-    JSON.stringify(planned[part]) === JSON.stringify(given[part]);
-  const parts = (["models", "faults"] as const).filter((part) => !isKept(part));
-  const kept = Object.entries(swept).filter(
-    ([path]) => !parts.includes(path.split(".", 1)[0] as "models"),
-  );
+  const isSame = (path: string) =>
+    JSON.stringify(valueAtPath(planned, path)) === JSON.stringify(valueAtPath(given, path));
+  const parts = (["models", "faults"] as const).filter((part) => !isSame(part));
+  const kept = Object.entries(swept).filter(([path]) => {
+    return isSame(path) || !parts.includes(path.split(".", 1)[0] as "models");
+  });
   return {
+    ...Object.fromEntries(parts.map((part) => [part, planned[part]])),
     ...Object.fromEntries(kept.map(sweptValue)),
     scheduler: planned.scheduler,
     ...Object.fromEntries(ofCluster),
     ...(nodes === undefined ? {} : { "cluster.nodes": nodes }),
     ...(placement === undefined ? {} : { "cluster.placement": placement }),
     ...(zones === undefined ? {} : { "cluster.network": planned.cluster.network }),
-    ...Object.fromEntries(parts.map((part) => [part, planned[part]])),
   };
 }
 

@@ -100,7 +100,7 @@ export interface Asked {
   readonly promise?: "long-run" | "runs";
 }
 
-/** The scenarios that are simulated for a plan: of the window, and as long as what is promised needs. */
+/** The scenarios that are simulated for a plan: of the window, and as long as what is promised needs; a load with an end has no long run. */
 export function askedOf(
   combinations: readonly Swept[],
   inputs: SimulationInputs,
@@ -109,10 +109,12 @@ export function askedOf(
   readonly combinations: readonly Swept[];
   readonly inputs: SimulationInputs;
   readonly window: Window | null;
+  readonly promise: NonNullable<Asked["promise"]>;
 } {
   const [{ document: first }] = combinations;
-  const arrivals = asked === "peak" && !mayScale(first) ? arrivalsOver(first, inputs) : null;
-  const window = arrivals === null ? null : peakOf(arrivals);
+  const arrivals = arrivalsOver(first, inputs);
+  const window =
+    arrivals === null || asked === "whole" || mayScale(first) ? null : peakOf(arrivals);
   let own = inputs;
   const changed = combinations.map((one) => {
     const part =
@@ -120,7 +122,8 @@ export function askedOf(
     own = part.inputs;
     return { ...one, document: promise === "long-run" ? longRun(part.document) : part.document };
   });
-  return { combinations: changed, inputs: own, window };
+  const promised = arrivals === null || window !== null ? promise : "runs";
+  return { combinations: changed, inputs: own, window, promise: promised };
 }
 
 /** Replicas that come and go are planned for all of a load, since they follow it. */

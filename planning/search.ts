@@ -72,15 +72,17 @@ export class Descents {
     this.#problem = problem;
     this.#isLarge = isLarge(problem);
     this.#descents = problem.alternatives.map((one) => new Descent(problem, one, this.#isLarge));
-    this.#unbounded = this.#isLarge || problem.standing.missing !== null ? [] : [...this.#descents];
+    this.#unbounded = this.#isLarge ? [] : [...this.#descents];
   }
 
   /** Yields in the midst of replications, and after each program. */
   *run(): Generator<undefined, Search> {
     const { standing, laboratory } = this.#problem;
-    for (const one of this.#descents) yield* one.advance();
+    for (const one of standing.missing === null ? this.#descents : []) yield* one.advance();
     if (this.#descents.every(({ bound }) => bound === Number.POSITIVE_INFINITY))
-      standing.missing ??= yield* this.#tooMuch();
+      standing.missing = yield* this.#tooMuch();
+    yield;
+    if (standing.missing !== null) return { runnersUp: [], alike: [], isComplete: true };
     this.#tellBound();
     const [first, ...others] = this.#descents;
     // Larger batches may make much fewer machines do, which other orders hardly do.
@@ -229,9 +231,9 @@ export class Descents {
   /** Machines that have room for each task are too few for all; null where that is not why. */
   *#tooMuch(): Generator<undefined, string | null> {
     // The last has the largest batches, in which replicas do most.
-    const part = yield* (this.#descents.at(-1) as Descent).doable();
-    const text = `all tasks together have more to do than all machines: these do at most ${(100 * part).toFixed(0)} % of the jobs`;
-    return part > 0 && part < 0.99 ? text : null;
+    const { factor } = yield* (this.#descents.at(-1) as Descent).most(false);
+    if (factor === 0 || factor >= 0.99) return null;
+    return `all tasks together have more to do than all machines: these do at most ${(100 * factor).toFixed(0)} % of the jobs`;
   }
 
   /** The nearest miss; with faults, of which few replications see few, also its scheduler's fullest cluster. */
@@ -241,7 +243,7 @@ export class Descents {
     const near = standing.nearest?.contender ?? null;
     const own = this.#descents.find(({ alternative }) => alternative === near?.alternative);
     const hasFaults = (near?.document.faults?.random ?? []).length > 0;
-    const fullest = near === null || hasFaults ? yield* (own ?? this.#descents[0]).nearest() : null;
+    const fullest = near === null || hasFaults ? yield* (own ?? this.#descents[0]).fullest() : null;
     let nearest: Tried | null = null;
     for (const contender of [near, fullest].filter((one) => one !== null)) {
       const trial = yield* laboratory.start(contender.document, goals);

@@ -240,13 +240,25 @@ describe("limits of a share", () => {
   });
 });
 
-test("a search looks at its pace every thousand events, of which some schedulers make slow ones", () => {
+test("a search looks at its pace every thousand events, or as often as it asks for, with the same figures", () => {
   const document = mm1(150, 95, 3, 20_000);
-  const laboratory = new Laboratory(NO_INPUTS);
-  const trial = finished(laboratory.start(document, goalsOf(document)));
-  const looks = [...laboratory.extend(trial, 1)].length;
+  const ran = (events?: number, warmupS: number | "auto" = 2) => {
+    const often = events === undefined ? {} : { looks: () => () => events };
+    const laboratory = new Laboratory(NO_INPUTS, { spent: () => 0, isOver: () => false, ...often });
+    const workload = { ...document.workload, warmupS } as typeof document.workload;
+    const steps = laboratory.start({ ...document, workload }, goalsOf(document));
+    let looks = 0;
+    let next = steps.next();
+    for (; next.done !== true; next = steps.next()) looks++;
+    return { looks: looks + [...laboratory.extend(next.value, 1)].length, runs: next.value.runs };
+  };
+  const [usual, often] = [ran(), ran(10)];
   // An arrival and an end each.
-  expect(looks).toBeGreaterThan((2 * 20_000) / 1100);
+  expect(usual.looks).toBeGreaterThan((2 * 20_000) / 1100);
+  expect(often.looks).toBeGreaterThan((2 * 20_000) / 12);
+  expect(often.runs).toEqual(usual.runs);
+  // Runs that look for the end of a warm-up are looked at as often.
+  expect(ran(10, "auto").looks).toBeGreaterThan(2 * often.looks);
 });
 
 test("a pilot that is a whole replication is the first of its trial, and a shorter one is not", () => {

@@ -40,8 +40,6 @@ export interface Trial {
   readonly drawn: DrawnRun[];
 }
 
-/** A few thousandths of a second; 0.1 to 0.2 s by schedulers that look at all machines at each event. */
-const EVENTS_A_LOOK = 1000;
 /** Fewer tell little of their own spread. */
 export const FIRST_REPLICATIONS = 3;
 /** Replications from here on are kept for confirmation: no search has seen their requests. */
@@ -53,9 +51,9 @@ export interface Pace {
   readonly spent: () => number;
   /** Whether to stop now, by the budget or by the user. */
   readonly isOver: () => boolean;
+  /** For each run, how many events it goes on for until the next look. Default: a thousand. */
+  readonly looks?: () => () => number;
 }
-
-const ENDLESS: Pace = { spent: () => 0, isOver: () => false };
 
 /** Summaries by scenario, replication and draw, so that a search goes on where one before it stopped. */
 export interface Known {
@@ -71,13 +69,13 @@ export class Laboratory {
   /** Simulated so far, warm-up included. */
   requests = 0;
   readonly #inputs: SimulationInputs;
-  readonly #pace: Pace;
+  readonly #pace: Required<Pace>;
   readonly #known: Known | null;
 
   /** `known` has the summaries of earlier searches, and gets those of this one. */
-  constructor(inputs: SimulationInputs, pace: Pace = ENDLESS, known: Known | null = null) {
+  constructor(inputs: SimulationInputs, pace?: Pace, known: Known | null = null) {
     this.#inputs = inputs;
-    this.#pace = pace;
+    this.#pace = { spent: () => 0, isOver: () => false, looks: () => () => 1000, ...pace };
     this.#known = known;
   }
 
@@ -112,7 +110,8 @@ export class Laboratory {
     seen: Trial | null = null,
   ): Generator<undefined, Trial> {
     if (seen?.document === scenario) return seen;
-    const { document } = yield* withWarmUp(scenario, this.#inputs);
+    const steps = withWarmUp(scenario, this.#inputs, this.#pace.looks());
+    const { document } = yield* this.watched(steps);
     return { document, goals, runs: [], drawn: [] };
   }
 
@@ -179,7 +178,7 @@ export class Laboratory {
     if (summary !== undefined) yield* this.look();
     else {
       const shares = Object.fromEntries(goalsOf(document).map((one) => [one.pipeline, one.share]));
-      const steps = replicationSteps(document, inputs, replication, { shares }, EVENTS_A_LOOK);
+      const steps = replicationSteps(document, inputs, replication, { shares }, this.#pace.looks());
       const { summary: found } = yield* this.watched(steps);
       // Thousands are kept, without what no plan reads.
       const controls = availabilityControls(document, inputs, found);

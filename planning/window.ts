@@ -47,11 +47,11 @@ export function arrivalsOver(
       return sampled(expectedSeconds(workload), (s) => rampRequests(workload.rates, s));
     case "trace": {
       const { scale, durationS = Number.POSITIVE_INFINITY, repeat, requests } = workload;
-      const instants = (traces[workload.file] ?? []).map((us) => (us * scale) / 1e6);
+      const instants = traces[workload.file] ?? [];
       if (repeat !== undefined || requests !== undefined) return null;
       let before = 0;
-      const counted = sampled(Math.min(durationS, instants.at(-1) ?? 0), (s) => {
-        while (before < instants.length && instants[before] <= s) before++;
+      const counted = sampled(Math.min(durationS, ((instants.at(-1) ?? 0) * scale) / 1e6), (s) => {
+        while (before < instants.length && (instants[before] * scale) / 1e6 <= s) before++;
         return before;
       });
       return counted && { ...counted, isCounted: true };

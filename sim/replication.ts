@@ -69,7 +69,7 @@ export function* replicationSteps(
   inputs: SimulationInputs,
   replication: number,
   options: RunOptions = {},
-  eventsAStep?: number,
+  eventsAStep?: () => number,
 ): Generator<undefined, RunResult, void> {
   const run = compiled(document, inputs);
   const seed = replicationSeed(document.run.seed, replication);
@@ -110,7 +110,7 @@ export function* drawnSteps(
   document: ScenarioDocument,
   inputs: SimulationInputs,
   replication: number,
-  eventsAStep?: number,
+  eventsAStep?: () => number,
 ): Generator<undefined, readonly DrawnRun[], void> {
   const drawn: DrawnRun[] = [];
   for (const draw of drawsOf(document, inputs, replication)) {
@@ -173,6 +173,7 @@ const MOST_PILOTS = 5;
 export function* detectWarmUp(
   document: ScenarioDocument,
   inputs: SimulationInputs,
+  eventsAStep?: () => number,
 ): Generator<undefined, WarmUp, void> {
   if (!isSpanned(document.workload)) return { seconds: 0, settled: true };
   const workload = { ...document.workload, warmupS: 0 };
@@ -183,7 +184,8 @@ export function* detectWarmUp(
     const latencySink = {
       add: (latencyUs: number, nowUs: number) => series.add(latencyUs, nowUs - latencyUs),
     };
-    yield* replicationSteps({ ...document, workload }, inputs, replication, { latencySink });
+    const own = { ...document, workload };
+    yield* replicationSteps(own, inputs, replication, { latencySink }, eventsAStep);
     pilots.push(series.batches());
   }
   const { means, endsUs } = averaged(pilots);
@@ -204,9 +206,10 @@ export interface WarmedUp {
 export function* withWarmUp(
   document: ScenarioDocument,
   inputs: SimulationInputs,
+  eventsAStep?: () => number,
 ): Generator<undefined, WarmedUp, void> {
   if (document.workload.warmupS !== "auto") return { document };
-  const warmUp = yield* detectWarmUp(document, inputs);
+  const warmUp = yield* detectWarmUp(document, inputs, eventsAStep);
   const workload = { ...document.workload, warmupS: warmUp.seconds };
   return { document: { ...document, workload } as ScenarioDocument, warmUp };
 }

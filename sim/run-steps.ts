@@ -31,11 +31,11 @@ export interface RunResult {
 /** Some hundredths of a second. */
 const EVENTS_A_STEP = 100_000;
 
-/** In steps of about so many events. */
+/** In steps of about so many events, asked for anew before each. */
 export function* runSteps(
   run: Run,
   options: RunOptions = {},
-  eventsAStep = EVENTS_A_STEP,
+  eventsAStep = () => EVENTS_A_STEP,
 ): Generator<undefined, RunResult, void> {
   const { system, workload, traceUs, traceSizes, scheduler, seed, maxDrainUs } = run;
   const { curve = false, shares, requests = null, running = (work) => work(), ...rest } = options;
@@ -52,7 +52,7 @@ export function* runSteps(
     ...(workload.client === undefined ? {} : { client: workload.client }),
     ...(maxDrainUs === undefined ? {} : { maxDrainUs }),
   });
-  while (!running(() => simulation.advance(eventsAStep))) yield;
+  while (!running(() => simulation.advance(eventsAStep()))) yield;
   const { recorder, events, stopped } = simulation.output();
   requests?.flush();
   const summary = summarize(recorder, { curve, shares });

@@ -96,8 +96,8 @@ export class Simulation implements Driver {
   private lastArrivalUs = DOUBLE_ZERO;
   /** The last instant. */
   private nowUs = SOON;
-  /** How often in a row time stood still for some instants. */
-  private stillSome = 0;
+  /** Instants in a row at which time stood still. */
+  private still = 0;
 
   constructor(input: SimulationInput) {
     const { system, scheduler, seed, arrivals, client } = input;
@@ -132,7 +132,8 @@ export class Simulation implements Driver {
   advance(events: number): boolean {
     const until = this.events + events;
     const { bounds } = this;
-    while (this.events < until && this.events < bounds.lastEvent) this.instants();
+    while (this.events < until && this.events < bounds.lastEvent)
+      this.instants(Math.min(SOME, until - this.events));
     return this.events >= bounds.lastEvent;
   }
 
@@ -147,17 +148,17 @@ export class Simulation implements Driver {
   }
 
   /**
-   * Some instants. Not all in one loop: V8 may never optimise a loop again whose one run outlasts
+   * So many instants, `SOME` at most. Not all in one loop: V8 may never optimise a loop again whose one run outlasts
    * its optimised code, and compiles it for every run anew.
    */
-  private instants(): void {
+  private instants(count: number): void {
     const fromUs = this.nowUs;
     this.wakeUps.lookSoon();
-    for (let i = 0; i < SOME && this.events < this.bounds.lastEvent; i++) this.instant();
+    for (let i = 0; i < count && this.events < this.bounds.lastEvent; i++) this.instant();
     // Not `===`: a time that is no number goes nowhere either.
-    this.stillSome = this.nowUs > fromUs ? 0 : this.stillSome + 1;
+    this.still = this.nowUs > fromUs ? 0 : this.still + count;
     const most = mostAtOnce(this.arrivals);
-    if (this.stillSome * SOME >= most) throw standstill(fromUs, most);
+    if (this.still >= most) throw standstill(fromUs, most);
   }
 
   /** All that happens at the next instant, unless the run ends before it. */
