@@ -184,6 +184,27 @@ describe("models still to be calibrated", () => {
     }
   });
 
+  test("iterations of a real engine, ours or foreign, may be measured first", () => {
+    const text = (engine: string) => `
+name: writes
+pipelines: { p: { tasks: { write: { model: m, tokens: { prompt: 9, output: 9, most: 99 } } } } }
+models: { m: { tokens: { steps: gone.json, maxSequences: 2, ${engine} } } }
+cluster: { replicas: { write: 1 } }
+workload: { arrivals: poisson, ratePerS: 1, requests: 10 }
+`;
+    const engines = [
+      "llama: { weights: smollm2-135m }",
+      "external: { url: 'http://x', model: any }",
+    ];
+    for (const engine of engines) {
+      expect(richIssues(text(engine), {})).toEqual([]);
+      const [issue] = richIssues(text(engine), {}, { requireTimes: true });
+      expect(issue).toMatchObject({ path: "models.m.tokens.steps" });
+      expect(issue?.hint).toContain("tandem calibrate");
+    }
+    expect(richIssues(text("blocks: 9"), {})).toHaveLength(1);
+  });
+
   test("a missing profile without an implementation is an issue at once", () => {
     const [issue] = richIssues(RICH, {});
     expect(issue?.message).toBe("cannot read the file n.json");

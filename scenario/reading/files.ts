@@ -259,7 +259,7 @@ function profileReferences({ models = {} }: Sections): Reference[] {
 function stepReferences({ models = {} }: Sections): Reference[] {
   return Object.entries(models).flatMap(([name, { tokens }]) => {
     if (typeof tokens?.steps !== "string") return [];
-    const calibrated = tokens.llama !== undefined;
+    const calibrated = tokens.llama !== undefined || tokens.external !== undefined;
     return [{ written: tokens.steps, at: `models.${name}.tokens.steps`, calibrated }];
   });
 }
