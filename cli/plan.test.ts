@@ -121,6 +121,16 @@ describe("a plan", () => {
     expect(document.headlines[0]).toMatch(/^best so far, not confirmed: 2\.6 per hour/);
   });
 
+  test("tells runners-up that are cheaper, and so refused, from those that keep the SLO too", () => {
+    const { document, text } = shown({
+      ...PLAN,
+      runnersUp: [answer("edf", 2.5), answer(BATCHES, 2.7)],
+    });
+    expect(text).toMatch(/not confirmed +edf +2\.5/);
+    expect(text).toMatch(/runner-up +fifo, batches/);
+    expect(document.headlines[0]).toMatch(/runner-up: fifo, batches of .*, 2\.7 per hour$/);
+  });
+
   test("without a solution shows the nearest miss, and whether that is of all that was allowed", () => {
     const lost = { ...PLAN, best: null, planned: null, runnersUp: [], nearest: answer("fifo", 9) };
     expect(shown(lost).text).toMatch(/nearest +fifo +9 /);

@@ -121,9 +121,11 @@ function percentilesOf(goals: PlanEntry["goals"]): string {
 const MOST_RUNNERS_UP = 4;
 
 function rows({ best, runnersUp, nearest, state }: PlanEntry): readonly (readonly Cell[])[] {
+  // Fresh requests refuse some that the search's take.
+  const named = ({ cost }: Answer) => (cost < (best?.cost ?? 0) ? "not confirmed" : "runner-up");
   return [
     ...(best === null ? [] : [row(state === "confirmed" ? "plan" : "not confirmed", best)]),
-    ...runnersUp.slice(0, MOST_RUNNERS_UP).map((one) => row("runner-up", one)),
+    ...runnersUp.slice(0, MOST_RUNNERS_UP).map((one) => row(named(one), one)),
     ...(nearest === null ? [] : [row("nearest", nearest)]),
   ];
 }
@@ -154,7 +156,7 @@ function headline(entry: PlanEntry): string {
     const near = nearest === null ? "" : `; nearest: ${schedulerText(nearest.scheduler)}`;
     return `${load}no plan keeps the SLO${near}`;
   }
-  const [second] = runnersUp;
+  const second = runnersUp.find(({ cost }) => cost >= best.cost);
   const next =
     second === undefined ? "" : `; runner-up: ${schedulerText(second.scheduler)}, ${costs(second)}`;
   const where = best.placement === null ? countsText(best.replicas) : placementText(best.placement);

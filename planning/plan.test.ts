@@ -111,7 +111,9 @@ describe("a plan for one queue", () => {
     const [{ best, nearest, missing }] = plansOf(queue(42), { mostReplicas: 5 });
     expect(missing).toMatch(/^even all replicas .* % of p's requests within the SLO$/);
     const [{ missing: load }] = plansOf(queue(62), { mostReplicas: 5 });
-    expect(load).toMatch(/^serve has 62\.0 jobs per second to do, and 5 replicas, .* do 50\.0: at least 7 of/);
+    expect(load).toMatch(
+      /^serve has 62\.0 jobs per second to do, and 5 replicas, .* do 50\.0: at least 7 of/,
+    );
     expect(best).toBeNull();
     expect(nearest?.replicas).toEqual({ serve: 5 });
     expect(nearest?.kept.p.sloAttainmentRatio.mean).toBeCloseTo(withinMMc(5, 4.2, 10, 0.4), 1);

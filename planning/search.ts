@@ -122,7 +122,7 @@ export class Descents {
       const until = laboratory.spent + Math.max(0, (most - laboratory.spent) / (groups.length - i));
       const isFirst = i === 0 && before === Infinity;
       yield* this.#settle(group, !this.#isLarge ? 1 : isFirst ? FOR_FIRST : until);
-      if (before < Infinity && this.#limit < before) this.#foundAt = laboratory.spent;
+      if (this.#limit < before) this.#foundAt = laboratory.spent;
     }
   }
 

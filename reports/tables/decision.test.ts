@@ -239,7 +239,10 @@ test("a plan's answer has the same form, with what the search proved", () => {
         allCheaperTried: true,
         state: "confirmed",
         lowerBound: 5,
-        runnersUp: [{ ...ANSWER, scheduler: "fifo" }],
+        runnersUp: [
+          { ...ANSWER, scheduler: "fifo" },
+          { ...ANSWER, scheduler: "sjf", cost: 4 },
+        ],
       },
     ],
   };
@@ -247,7 +250,9 @@ test("a plan's answer has the same form, with what the search proved", () => {
   expect(decision.answer).toBe("edf: detect 5, plate 2");
   expect(fact(decision, "runs on")).toBe("gpu 2 of 3 machines (detect 5)");
   expect(fact(decision, "next cheaper")).toMatch(/^none: all that is cheaper was tried/);
-  expect(fact(decision, "nearest others")).toBe("fifo, detect 5, plate 2 (5 per hour)");
+  expect(fact(decision, "nearest others")).toBe(
+    "fifo, detect 5, plate 2 (5 per hour); sjf, detect 5, plate 2 (4 per hour), not confirmed",
+  );
   expect(fact(decision, "validated")).toContain("agree");
   const [entry] = plan.plans;
   const early = { ...plan, plans: [{ ...entry, allCheaperTried: false, lowerBound: 0 }] };

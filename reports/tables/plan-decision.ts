@@ -35,7 +35,7 @@ export function planDecisions(
         "nearest others",
         entry.runnersUp
           .slice(0, 2)
-          .map((one) => answerText(one, unit))
+          .map((one) => `${answerText(one, unit)}${one.cost < best.cost ? ", not confirmed" : ""}`)
           .join("; "),
       ],
       ["headroom", chosen === undefined ? "" : boundText(chosen)],
