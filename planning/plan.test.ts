@@ -192,7 +192,7 @@ workload: { arrivals: poisson, ratePerS: 500, durationS: 60, warmupS: 5 }
 run: { seed: 1, replications: 5 }
 `;
     let looks = 0;
-    const pace = { spent: () => looks / 8e5, isOver: () => looks++ >= 8e5 };
+    const pace = { spent: () => looks / 2e5, isOver: () => looks++ >= 2e5 };
     const [{ state, best, lowerBound, explored }] = plansOf(text, { pace, mostReplicas: 64 });
     expect(state).toBe("confirmed");
     expect(1 - lowerBound / (best?.cost ?? Infinity)).toBeLessThan(0.1);
