@@ -310,6 +310,25 @@ workload: { arrivals: poisson, ratePerS: 5, requests: 4000, warmupS: 10 }
 run: { seed: 1, replications: 8 }
 `;
 
+test.each([
+  ["arrivals: poisson, ratePerS: 9, requests: 300, warmupS: 1", "peak", "long-run"],
+  ["arrivals: burst, requests: 12", "peak", "runs"],
+  [
+    "arrivals: ramp, rates: [{ atS: 0, ratePerS: 3 }, { atS: 60, ratePerS: 9 }], durationS: 60",
+    "peak",
+    "long-run",
+  ],
+  [
+    "arrivals: ramp, rates: [{ atS: 0, ratePerS: 3 }, { atS: 60, ratePerS: 9 }], durationS: 60",
+    "whole",
+    "runs",
+  ],
+] as const)("of %s the %s is promised for: %s", (load, window, expected) => {
+  const text = queue(9).replace(/workload: .*/, `workload: { ${load} }`);
+  const [{ promise }] = plansOf(text, { window, mostReplicas: 4, mostTrials: 1 });
+  expect(promise).toBe(expected);
+});
+
 test("a load beyond all machines is refused without a simulation", () => {
   const [{ best, nearest, missing, explored, notSearched }] = plansOf(queue(5000));
   expect([best, nearest, explored.requests]).toEqual([null, null, 0]);

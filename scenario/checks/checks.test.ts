@@ -192,10 +192,7 @@ models: { m: { tokens: { steps: gone.json, maxSequences: 2, ${engine} } } }
 cluster: { replicas: { write: 1 } }
 workload: { arrivals: poisson, ratePerS: 1, requests: 10 }
 `;
-    const engines = [
-      "llama: { weights: smollm2-135m }",
-      "external: { url: 'http://x', model: any }",
-    ];
+    const engines = ["llama: { weights: smollm2-135m }", "external: { url: 'http://x', model: m }"];
     for (const engine of engines) {
       expect(richIssues(text(engine), {})).toEqual([]);
       const [issue] = richIssues(text(engine), {}, { requireTimes: true });
