@@ -62,6 +62,7 @@ const PLAN: Plan = {
   stopped: false,
   lowerBound: 2.6,
   promise: "long-run",
+  settlesS: null,
   window: null,
   needed: null,
   tried: [],
@@ -129,6 +130,11 @@ describe("a plan", () => {
     expect(text).toMatch(/not confirmed +edf +2\.5/);
     expect(text).toMatch(/runner-up +fifo, batches/);
     expect(document.headlines[0]).toMatch(/runner-up: fifo, batches of .*, 2\.7 per hour$/);
+  });
+
+  test("promises no long run where its runs are too short for that, and says how long would do", () => {
+    const { text } = shown({ ...PLAN, promise: "runs", settlesS: 754 });
+    expect(text).toMatch(/is kept for runs .*: close to full, a queue takes 750 s to settle/);
   });
 
   test("without a solution shows the nearest miss, and whether that is of all that was allowed", () => {

@@ -10,7 +10,7 @@
 import { Sampler } from "../engine/random/sampler.ts";
 import { offeredRatePerS } from "../engine/stability/judge-stability.ts";
 import { visitRatios } from "../engine/stability/offered-load.ts";
-import { sumOf } from "../engine/statistics/estimate.ts";
+import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
 import { membersOf, type PipelineSystem, type System } from "../engine/system/system.ts";
 import type { Goal } from "../results/slo.ts";
 import { isNumbered } from "../scenario/checks/check-cluster.ts";
@@ -41,6 +41,7 @@ export class ServiceBounds {
   /** Jobs per second by task; null where the traffic equations do not reach. */
   readonly #jobsPerS: Readonly<Record<"all" | "needed" | "most", readonly number[] | null>>;
   readonly #goals: readonly Goal[];
+  readonly #draws: readonly Float64Array[];
   readonly #variates: readonly Float64Array[] | null;
   readonly #lateness = new Map<number, Lateness | null>();
 
@@ -72,10 +73,8 @@ export class ServiceBounds {
     const jobs = (which: Jobs) => jobsPerS(document, inputs, this.system, goals, which);
     this.#jobsPerS = { all: jobs("all"), needed: jobs("needed"), most: jobs("most") };
     const isSized = pools.some(({ inputScaling }) => inputScaling !== null);
-    this.#variates =
-      isSized || !this.system.pipelines.every(isPlain)
-        ? null
-        : variatesOf(this.system, document.run.seed);
+    this.#draws = variatesOf(this.system, document.run.seed);
+    this.#variates = isSized || !this.system.pipelines.every(isPlain) ? null : this.#draws;
   }
 
   /** Jobs per second that one replica does at most, in batches up to `maxBatch`. */
@@ -116,8 +115,23 @@ export class ServiceBounds {
   /** Load of a task, 0 where its jobs are not known beforehand. */
   utilisation(task: number, row: Row, maxBatch: number): number {
     const jobs = this.jobs(task, false) || this.mostJobs(task);
-    if (jobs === 0) return 0;
-    return jobs / sumOf(row.map((n, kind) => n * this.capacityPerS(task, kind, maxBatch)));
+    return jobs === 0 ? 0 : jobs / this.rowPerS(task, row, maxBatch);
+  }
+
+  /** Jobs per second that a row of replicas does at most. */
+  rowPerS(task: number, row: Row, maxBatch: number): number {
+    return sumOf(row.map((n, kind) => n * this.capacityPerS(task, kind, maxBatch)));
+  }
+
+  /** Variance of a job's service over its mean squared, on the kind of the row where it varies most. */
+  variation(task: number, row: Row): number {
+    const ofKind = (kind: number): number => {
+      const { service } = this.system.replicas[this.#replicas[task][kind]];
+      const times = Array.from(this.#draws[task], (draw) => service.sampleUs(draw, 1));
+      const mean = meanOf(times);
+      return meanOf(times.map((time) => (time / mean - 1) ** 2));
+    };
+    return Math.max(...row.flatMap((n, kind) => (n > 0 ? [ofKind(kind)] : [])));
   }
 
   /** Jobs per second of a task; `least`: those alone that the goals need. 0 where they are not known beforehand. */

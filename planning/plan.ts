@@ -34,6 +34,7 @@ import {
   sweptOf,
 } from "./question.ts";
 import { Descents, isLarge } from "./search.ts";
+import { unsettledS } from "./settling.ts";
 import { type CostUnit, type Hosting, Space } from "./space.ts";
 import {
   costOfTried,
@@ -124,6 +125,8 @@ export interface PlanEntry {
   /** Nothing that costs less keeps the goals, as far as the search can tell. */
   readonly lowerBound: number;
   readonly promise: NonNullable<Asked["promise"]>;
+  /** Seconds that the plan's fullest queue takes to settle, where its runs are shorter and so promise no long run; else null. */
+  readonly settlesS: number | null;
   /** The part of a changing load that the plan is for; null for all of it. */
   readonly window: Window | null;
   /** Where fresh requests could not tell whether the goals are kept, the length that would probably tell. */
@@ -187,7 +190,10 @@ export function* makePlans(
       if (!(error instanceof OutOfTime)) throw error;
     }
     const plan = planOf(asked.combinations[0], combinations[0], problem, search);
-    plans.push({ ...plan, promise: asked.promise, window: asked.window });
+    const isSteady = asked.promise === "long-run" && asked.window === null;
+    const settlesS = isSteady ? unsettledS(standing.confirmed?.contender ?? null) : null;
+    const promise = settlesS === null ? asked.promise : "runs";
+    plans.push({ ...plan, promise, settlesS, window: asked.window });
   }
   return plans;
 }
@@ -209,7 +215,7 @@ function planOf(
   given: Swept,
   { goals, alternatives, standing, laboratory, isBatchSpaceCut, mostTrials }: Problem,
   search: Search | null,
-): Omit<Plan, "promise" | "window"> {
+): Omit<Plan, "promise" | "settlesS" | "window"> {
   const { confirmed, nearest, noted } = standing;
   const best = confirmed ?? standing.unclear ?? standing.incumbent;
   const isConfirmed = confirmed !== null;

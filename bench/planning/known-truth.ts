@@ -67,8 +67,8 @@ export function knownAnswer(i: number, from: number, solve: Solver): KnownAnswer
   const asked = replications !== null;
   const isAffordable = asked && replications <= MOST_REPLICATIONS;
   const later = isAffordable ? planOf(longer(text, replications), solve) : null;
-  const { planned, state } = later ?? plan;
-  const isConfirmed = state === "confirmed" && planned !== null;
+  const { planned, state, promise } = later ?? plan;
+  const isConfirmed = state === "confirmed" && promise === "long-run" && planned !== null;
   const servers = planned?.cluster.replicas.serve ?? 0;
   const truthOf = (document: ScenarioDocument): number => {
     if (isOneMachine) return ofOne;
