@@ -32,6 +32,7 @@ import {
   type ServiceTarget,
 } from "./measure-service.ts";
 import { messageCosts } from "./message-costs.ts";
+import { runHere } from "./own-processes.ts";
 import { PaceProbe } from "./pace-probe.ts";
 import { messagesUs, pacedMessages } from "./paced-messages.ts";
 import { type PredictionPlan, predict } from "./predict.ts";
@@ -134,7 +135,7 @@ export async function measureBracket(
   const { document, inputs, idle, busy, isLocal } = plan;
   const haveNeighbours = busy.length > 1 && compileSystem(document, inputs).replicas.length > 1;
   for (let again = MOST_BRACKETS_AGAIN; ; again--) {
-    const watch = watchHost(deployment.id);
+    const watch = watchHost(runHere(document, deployment.backend, deployment.id));
     try {
       const pace = new PaceProbe();
       await pace.beats();

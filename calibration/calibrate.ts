@@ -39,6 +39,7 @@ import { busiestTaskUs, inPlaceDocument } from "./in-place-document.ts";
 import { measureLinks, onNearestLink } from "./message-costs.ts";
 import { type JobInput, type ModelWorker, openHosts } from "./model-worker.ts";
 import { measureOverheads } from "./no-op-overheads.ts";
+import { runHere } from "./own-processes.ts";
 import { PROBE } from "./pace-probe.ts";
 import { equalShareMeans, MAX_QUANTILES, measuredHere } from "./profiles.ts";
 
@@ -136,7 +137,7 @@ export async function calibrate(
     onStep("measuring in rounds: models alone, with busy neighbours, and in the pipeline");
     const seconds = await experiment.run({
       ...options,
-      isLocal: kind === "local",
+      here: kind === "local" ? runHere(document, "real", deployment?.id) : null,
       onRound: roundTeller(onStep),
       onSetAside: (reason) => onStep(`a round is set aside: ${reason}`),
     });

@@ -20,6 +20,7 @@ import {
   type ServiceTarget,
 } from "./measure-service.ts";
 import { messageCosts } from "./message-costs.ts";
+import { NO_RUN, type RunHere } from "./own-processes.ts";
 import { PaceProbe } from "./pace-probe.ts";
 
 /** A model on a kind of device, with one batch size. */
@@ -57,8 +58,8 @@ interface Bounds {
   readonly precision: number;
   /** On all rounds together, s. */
   readonly maxSeconds: number;
-  /** Whether all that is measured runs below this process. */
-  readonly isLocal: boolean;
+  /** Null: not all that is measured runs on this host, so that the load of others is not told apart. */
+  readonly here: RunHere | null;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /** Called after each round with the least precise figure. */
   readonly onRound?: ((round: number, least: CalibratedFigure) => void) | undefined;
@@ -114,7 +115,7 @@ export class Experiment {
 
   /** Rounds until all figures are precise, or the time is over; returns the seconds that they took. */
   async run(bounds: Bounds): Promise<number> {
-    const { precision, maxSeconds, isLocal, onProgress, onRound, onSetAside } = bounds;
+    const { precision, maxSeconds, onProgress, onRound, onSetAside } = bounds;
     const startMs = performance.now();
     const passedS = (): number => (performance.now() - startMs) / 1000;
     const total = Math.ceil(maxSeconds);
@@ -122,7 +123,7 @@ export class Experiment {
       const beganS = passedS();
       // A round that would end long after the time is over is left out, but for the fewest.
       if (this.rounds >= LEAST_ROUNDS && beganS + longestS / 2 > maxSeconds) break;
-      const disturbed = await this.#round(passedS, isLocal);
+      const disturbed = await this.#round(passedS, bounds);
       longestS = Math.max(longestS, passedS() - beganS);
       onProgress?.(Math.min(total, Math.round(passedS())), total);
       if (disturbed !== null) {
@@ -140,11 +141,11 @@ export class Experiment {
    * Its parts come in random order, so that none is always next to another. A round in which the host was disturbed is
    * set aside: returns why; else null.
    */
-  async #round(passedS: () => number, isLocal: boolean): Promise<string | null> {
+  async #round(passedS: () => number, { here }: Bounds): Promise<string | null> {
     const beganS = passedS();
     const busy = this.#busy;
     const place = this.#place;
-    const watch = watchHost(place?.deployment.id ?? null);
+    const watch = watchHost(here ?? NO_RUN);
     const pace = new PaceProbe();
     await pace.beats();
     const contention: number[][] = [];
@@ -162,7 +163,7 @@ export class Experiment {
     try {
       while (parts.length > 0) await parts.splice(this.#order.integer(parts.length), 1)[0]();
       await pace.beats();
-      disturbed = disturbance(await watch.stop(), isLocal);
+      disturbed = disturbance(await watch.stop(), here !== null);
     } finally {
       watch.close();
     }

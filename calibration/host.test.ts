@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { describe, expect, test } from "vitest";
@@ -17,6 +17,7 @@ import {
   sharesBetween,
   stealShare,
 } from "./host.ts";
+import { NO_RUN, type RunHere } from "./own-processes.ts";
 
 const stalls = (count: number, eachMs: number) => ({
   ...NO_STALLS,
@@ -90,8 +91,8 @@ const sample = (
   processes: new Map([[1, { name: "own", parent: 0, ticks: ownTicks }]]),
 });
 
-function told(deployment?: string): HostSample {
-  const found = sampleHost(deployment);
+function told(run?: RunHere): HostSample {
+  const found = sampleHost(run);
   if (found === null) throw new Error("the host did not tell");
   return found;
 }
@@ -160,12 +161,13 @@ describe.skipIf(!needs("/proc/stat", existsSync("/proc/stat")))("on a real host"
 
   /** Seconds that others used until the process has worked for 0.5 s, with and without the deployment's. */
   async function othersSeconds(pid: number, deployment: string): Promise<readonly number[]> {
-    const [strange, watched] = [told(), told(deployment)];
+    const run = { ...NO_RUN, deployment };
+    const [strange, watched] = [told(), told(run)];
     const usedS = (): number => (told().processes.get(pid)?.ticks ?? 0) / 100;
     const beforeS = usedS();
     // However many others it shares the processors with.
     expect(await eventually(() => usedS() > beforeS + 0.5)).toBe(true);
-    const [strangeAfter, watchedAfter] = [told(), told(deployment)];
+    const [strangeAfter, watchedAfter] = [told(), told(run)];
     process.kill(pid);
     const hostS = ((strangeAfter.atMs - strange.atMs) / 1000) * availableParallelism();
     return [
@@ -178,12 +180,5 @@ describe.skipIf(!needs("/proc/stat", existsSync("/proc/stat")))("on a real host"
     const [seenS, ownS] = await othersSeconds(stranger("--deployment=d-1"), "d-1");
     expect(seenS).toBeGreaterThan(0.4);
     expect(ownS).toBeLessThan(seenS - 0.4);
-    expect(told("d-2").own.size).toBeLessThanOrEqual(told().own.size);
-  });
-
-  test("processes below this one are its own", () => {
-    const child = spawn("sleep", ["10"]);
-    expect(told().own.has(child.pid as number)).toBe(true);
-    child.kill();
   });
 });

@@ -3,9 +3,16 @@
  * processors all the time see what a hypervisor takes only from those who want it.
  */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { type Stalls, stallsTogether, watchStalls } from "../cluster/time/stall-watch.ts";
+import {
+  type HostProcess,
+  NO_RUN,
+  ownProcesses,
+  processesNow,
+  type RunHere,
+} from "./own-processes.ts";
 
 /**
  * Share of the time in which other programs may leave a run without a free processor (`hinderedShare`). The daemons
@@ -122,87 +129,25 @@ export interface HostSample {
   /** Ticks in which the hypervisor gave a wanted processor to others; null: not counted. */
   readonly stolenTicks: number | null;
   readonly processes: ReadonlyMap<number, HostProcess>;
-  /** Those of this program and of its deployment. */
+  /** Those of this program and of its run. */
   readonly own: ReadonlySet<number>;
   readonly atMs: number;
 }
 
-interface HostProcess {
-  readonly name: string;
-  readonly parent: number;
-  /** With those of its children that have ended. */
-  readonly ticks: number;
-}
-
 const TICKS_PER_S = 100;
 
-/** `deployment` is the id of one whose machines may share this kernel. Null on systems without /proc. */
-export function sampleHost(deployment: string | null = null): HostSample | null {
+/** Null on systems without /proc. */
+export function sampleHost(run: RunHere = NO_RUN): HostSample | null {
   try {
-    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-    const processes = new Map(pids.map(Number).flatMap(processOf));
+    const processes = processesNow();
     return {
       ...processorTicks(readFileSync("/proc/stat", "utf8")),
       processes,
-      own: ownProcesses(processes, deployment),
+      own: ownProcesses(processes, run),
       atMs: performance.now(),
     };
   } catch {
     return null;
-  }
-}
-
-/**
- * This process and those below it; and in namespaces or containers of this kernel those of the deployment, what
- * carries them (a session of sshd, a shim of containers, a daemon of a Slurm step), and the other sessions of the
- * same sshd, which carry tunnels.
- */
-function ownProcesses(
-  processes: ReadonlyMap<number, HostProcess>,
-  deployment: string | null,
-): ReadonlySet<number> {
-  const chainOf = (pid: number): number[] => {
-    const parent = processes.get(pid)?.parent ?? 0;
-    return parent > 1 ? [pid, ...chainOf(parent)] : [pid];
-  };
-  const pids = [...processes.keys()];
-  const above = new Set(chainOf(process.pid).slice(1));
-  const tagged = deployment === null ? [] : pids.filter((pid) => belongsTo(pid, deployment));
-  const roots = new Set([process.pid, ...tagged]);
-  const carriers = tagged.flatMap(chainOf).filter((pid) => !above.has(pid));
-  const own = new Set([
-    ...pids.filter((pid) => chainOf(pid).some((one) => roots.has(one))),
-    ...carriers,
-  ]);
-  const isSshd = (pid: number): boolean => processes.get(pid)?.name.startsWith("sshd") ?? false;
-  const listeners = new Set(carriers.filter(isSshd));
-  for (const pid of pids.filter(isSshd)) {
-    if (chainOf(pid).some((one) => listeners.has(one))) own.add(pid);
-  }
-  return own;
-}
-
-function belongsTo(pid: number, deployment: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`--deployment=${deployment}`);
-  } catch {
-    return false;
-  }
-}
-
-/** Fields 4 and 14 to 17 of its stat line (proc(5)); empty for a process that has ended. */
-function processOf(pid: number): [number, HostProcess][] {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const [open, close] = [stat.indexOf("("), stat.lastIndexOf(")")];
-    const fields = stat
-      .slice(close + 2)
-      .split(" ")
-      .map(Number);
-    const ticks = fields.slice(11, 15).reduce((sum, one) => sum + one, 0);
-    return [[pid, { name: stat.slice(open + 1, close), parent: fields[1], ticks }]];
-  } catch {
-    return [];
   }
 }
 
@@ -277,10 +222,9 @@ export interface HostDuringRun extends HostLoad {
   readonly stalls: Stalls;
 }
 
-/** `deployment` is the id of the run's own; null: it has none. */
-export function watchHost(deployment: string | null) {
+export function watchHost(run: RunHere = NO_RUN) {
   const watch = watchStalls();
-  const look = loadMeter(() => sampleHost(deployment));
+  const look = loadMeter(() => sampleHost(run));
   const looks = setInterval(look, LOOK_MS);
   return {
     close: () => {

@@ -12,6 +12,7 @@ import type { LoadedInventory } from "../scenario/inventory/read-inventory.ts";
 import { replicationSeed } from "../sim/replication.ts";
 import { type HostDuringRun, loadReasons, percent, stalledShare, watchHost } from "./host.ts";
 import { LEAST_RUNS } from "./judge.ts";
+import { runHere } from "./own-processes.ts";
 import type { PredictionPlan } from "./predict.ts";
 
 /** A bracket whose times of service hold the slow-down of that moment. */
@@ -141,7 +142,7 @@ async function watchedRun(
   options: Parameters<typeof measuredRun>[1],
   timeScale: number,
 ): Promise<MeasuredRun> {
-  const watch = watchHost(deployment.id);
+  const watch = watchHost(runHere(options.document, deployment.backend, deployment.id));
   try {
     const run = await measuredRun(deployment, options);
     const host = await watch.stop();

@@ -146,7 +146,7 @@ async function measuredModel(
 
 /** Other programs slow iterations down. */
 function roundWatch() {
-  const watch = watchHost(null);
+  const watch = watchHost();
   const stop = async () => loadReasons(await watch.stop())[0] ?? null;
   return { stop, close: watch.close };
 }
