@@ -248,7 +248,7 @@ function promiseText({ promise, settlesS, window, state }: PlanEntry): string {
   const runs = "for runs of all of the scenario's load that begin on an empty, whole cluster";
   const over = promise === "long-run" ? "in the long run" : runs;
   if (settlesS !== null)
-    return `${what} ${runs}: close to full, a queue takes ${formatNumber(settlesS, 2)} s to settle, so that only longer runs (\`workload.durationS\`) show the long run`;
+    return `${what} ${runs}: close to full, a queue takes ${formatNumber(settlesS, 2)} s to settle, so that only runs of many times that (\`workload.durationS\`) show the long run`;
   if (window === null) return `${what} ${over}`;
   const { fromS, toS, mostPerS, meanPerS } = window;
   const rates = `up to ${formatNumber(mostPerS)}/s, of ${formatNumber(meanPerS)}/s in the mean`;

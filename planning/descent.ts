@@ -240,20 +240,27 @@ export class Descent {
 
   /** From rows that miss, one replica more of the busiest task again and again, until the goals are kept. */
   *#repaired(from: readonly Row[], limit: number, atOnce = 1): Generator<undefined, void> {
-    const { space } = this.alternative.choice;
     let rows = from;
     for (let step = 1; step < atOnce + MOST_REPAIRS; step++) {
-      const ways = busiestFirst(this.alternative, rows).flatMap((t) =>
-        [...rows[t].entries()].flatMap(([k, n]) => {
-          const more = rows.with(t, rows[t].with(k, n + 1));
-          const isAllowed = n > 0 && sumOf(rows[t]) < space.bounds.high[t];
-          return isAllowed && this.#costOf(more) < limit - 1e-9 ? [more] : [];
-        }),
-      );
-      if (ways.length === 0) return;
-      rows = filled(this.alternative, ways[0]);
+      const more = this.#oneMore(rows, limit);
+      if (more === null) return;
+      rows = filled(this.alternative, more);
+      yield* this.#problem.laboratory.look();
       if (step >= atOnce && (yield* this.keeps(rows))) return;
     }
+  }
+
+  /** With a replica more of the busiest task that may have one; null where none may, or all would cost the limit. */
+  #oneMore(rows: readonly Row[], limit: number): readonly Row[] | null {
+    const { space } = this.alternative.choice;
+    for (const t of busiestFirst(this.alternative, rows)) {
+      if (sumOf(rows[t]) >= space.bounds.high[t]) continue;
+      for (const [k, n] of rows[t].entries()) {
+        const more = rows.with(t, rows[t].with(k, n + 1));
+        if (n > 0 && this.#costOf(more) < limit - 1e-9) return more;
+      }
+    }
+    return null;
   }
 
   /** Whether these rows keep the goals, on the requests of the search; then they are among those that passed. */

@@ -33,8 +33,9 @@ import {
   type Swept,
   sweptOf,
 } from "./question.ts";
+import { isSettled } from "./run-length.ts";
 import { Descents, isLarge } from "./search.ts";
-import { unsettledS } from "./settling.ts";
+import { relaxationS } from "./settling.ts";
 import { type CostUnit, type Hosting, Space } from "./space.ts";
 import {
   costOfTried,
@@ -125,7 +126,7 @@ export interface PlanEntry {
   /** Nothing that costs less keeps the goals, as far as the search can tell. */
   readonly lowerBound: number;
   readonly promise: NonNullable<Asked["promise"]>;
-  /** Seconds that the plan's fullest queue takes to settle, where its runs are shorter and so promise no long run; else null. */
+  /** Seconds that the plan's fullest queue takes to settle, where its runs are too short to promise the long run; else null. */
   readonly settlesS: number | null;
   /** The part of a changing load that the plan is for; null for all of it. */
   readonly window: Window | null;
@@ -171,7 +172,7 @@ export function* makePlans(
     yield { ...step, combinations: 0, isLarge: false, standing: null };
     const asked = askedOf(combinations, inputs, options);
     const pace = options.pace && partOf(options.pace, loads.size - plans.length);
-    const split = { ...options, pace, error: FAMILY_ERROR / loads.size };
+    const split = { ...options, pace, error: FAMILY_ERROR / loads.size, promise: asked.promise };
     const problem = problemOf(loaded, asked.combinations, asked.inputs, split);
     const { laboratory, standing } = problem;
     const count = combinationsOf(problem.alternatives);
@@ -190,8 +191,11 @@ export function* makePlans(
       if (!(error instanceof OutOfTime)) throw error;
     }
     const plan = planOf(asked.combinations[0], combinations[0], problem, search);
+    const { confirmed } = standing;
     const isSteady = asked.promise === "long-run" && asked.window === null;
-    const settlesS = isSteady ? unsettledS(standing.confirmed?.contender ?? null) : null;
+    const queueS = isSteady && confirmed !== null ? relaxationS(confirmed.contender) : 0;
+    const isKnown = confirmed === null || isSettled(confirmed.trial.document, queueS);
+    const settlesS = isKnown ? null : queueS;
     const promise = settlesS === null ? asked.promise : "runs";
     plans.push({ ...plan, promise, settlesS, window: asked.window });
   }
@@ -327,7 +331,7 @@ function problemOf(
   inputs: SimulationInputs,
   options: PlanOptions & { readonly error: number },
 ): Problem {
-  const { mostReplicas, mostTrials, schedulers, error, pace, known, solve } = options;
+  const { mostReplicas, mostTrials, schedulers, error, pace, known, solve, promise } = options;
   const goals = goalsOf(combinations[0].document);
   const isSchedulerSwept = axesOf(loaded).some(([path]) => path.split(".", 1)[0] === "scheduler");
   const choices = new Map<string, Choice>();
@@ -363,6 +367,7 @@ function problemOf(
     laboratory: new Laboratory(inputs, pace, known),
     error,
     solve,
+    promise,
     standing: nothingFound(),
   };
 }

@@ -1,5 +1,6 @@
 /** How long the runs of a plan's trials are: pilots, brief ones, and those that know the long run. */
 import { expectedSeconds, knownRequests } from "../engine/arrivals/arrival-source.ts";
+import type { SpannedWorkload, Workload } from "../engine/arrivals/workload.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 
 /** Part of a replication that a pilot takes. */
@@ -10,10 +11,12 @@ const FEWEST_PILOT_REQUESTS = 200;
 const STATIONARY = new Set<string>(["poisson", "deterministic", "gamma", "weibull", "mmpp"]);
 
 const BRIEF_REQUESTS = 12_000;
-/** Relaxation times of a fault until chance has forgotten that the run began whole. */
+/** Relaxation times of faults and queues until chance has forgotten that the run began whole and empty. */
 const FORGOTTEN = 4;
-/** Episodes of trouble that fit into a run, so that few are cut off by its ends. */
+/** Episodes of trouble that fit into a run, so that few are cut off by its ends: repairs, and relaxation times of queues. */
 const EPISODES_A_RUN = 10;
+/** Part of a run by which its start may be too good. */
+const START = 0.02;
 
 /** The start of a run, on an empty system: a cluster that fails here fails. */
 export function pilotOf(document: ScenarioDocument): ScenarioDocument {
@@ -35,15 +38,41 @@ export function longRun(document: ScenarioDocument): ScenarioDocument {
   const random = document.faults?.random ?? [];
   const { workload } = document;
   if (random.length === 0 || !STATIONARY.has(workload.arrivals)) return document;
-  const { warmupS, durationS, requests, ...kept } = workload as typeof workload &
-    Readonly<Record<"durationS" | "requests", unknown>>;
+  const { warmupS } = workload as SpannedWorkload;
   const relaxations = random.map(({ mtbfS, mttrS }) => (mtbfS * mttrS) / (mtbfS + mttrS));
   const givenS = warmupS === "auto" ? 0 : warmupS;
   const warmS = givenS + FORGOTTEN * Math.max(...relaxations);
   const ownS = expectedSeconds(workload) - givenS;
   const countedS = Math.max(ownS, EPISODES_A_RUN * Math.max(...random.map(({ mttrS }) => mttrS)));
-  const span = { warmupS: warmS, durationS: warmS + countedS };
-  return { ...document, workload: { ...kept, ...span } } as ScenarioDocument;
+  return spanning(document, warmS, countedS);
+}
+
+/** Whether its runs know queues with this relaxation time as they are in the long run. */
+export function isSettled({ workload }: ScenarioDocument, queueS: number): boolean {
+  if (queueS === 0) return true;
+  const { warmS, countedS } = partsOf(workload);
+  const startS = queueS * Math.exp(-warmS / queueS);
+  return countedS >= EPISODES_A_RUN * queueS && startS <= START * countedS;
+}
+
+/** The scenario, with longer runs where it is not settled. */
+export function settled(document: ScenarioDocument, queueS: number): ScenarioDocument {
+  if (!STATIONARY.has(document.workload.arrivals) || isSettled(document, queueS)) return document;
+  const { warmS, countedS } = partsOf(document.workload);
+  const longerS = Math.max(countedS, EPISODES_A_RUN * queueS);
+  return spanning(document, Math.max(warmS, FORGOTTEN * queueS), longerS);
+}
+
+function partsOf(workload: Workload) {
+  const warmS = "warmupS" in workload ? Number(workload.warmupS) || 0 : 0;
+  return { warmS, countedS: expectedSeconds(workload) - warmS };
+}
+
+function spanning(document: ScenarioDocument, warmupS: number, countedS: number): ScenarioDocument {
+  const { durationS, requests, ...kept } = document.workload as typeof document.workload &
+    Readonly<Record<"durationS" | "requests", unknown>>;
+  const workload = { ...kept, warmupS, durationS: warmupS + countedS };
+  return { ...document, workload } as ScenarioDocument;
 }
 
 /** A warm-up that is still to be found is left out: the start of a run is too good, if anything. */

@@ -4,6 +4,7 @@
  * Source: Hooker & Ottosson, "Logic-based Benders decomposition", Mathematical Programming 96, 2003.
  */
 
+import { digestOf } from "../engine/basics/digest.ts";
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, combinationsOf } from "./contenders.ts";
 import { Descent } from "./descent.ts";
@@ -246,8 +247,11 @@ export class Descents {
     const fullest = near === null || hasFaults ? yield* (own ?? this.#descents[0]).fullest() : null;
     let nearest: Tried | null = null;
     for (const contender of [near, fullest].filter((one) => one !== null)) {
-      const trial = yield* laboratory.start(contender.document, goals);
-      yield* laboratory.extend(trial, hasFaults ? MOST_DOUBTED : FIRST_REPLICATIONS);
+      const key = digestOf(contender.document);
+      const known = standing.refused.find((one) => digestOf(one.contender.document) === key);
+      const trial = known?.trial ?? (yield* laboratory.start(contender.document, goals));
+      const least = hasFaults ? MOST_DOUBTED : FIRST_REPLICATIONS;
+      if (known === undefined) yield* laboratory.extend(trial, least);
       nearest = nearer(nearest, { contender, trial });
       standing.nearest = nearest;
       note(standing, nearest);

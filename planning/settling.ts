@@ -1,5 +1,4 @@
 /** How long a cluster's queues remember that a run began with none. */
-import { expectedSeconds } from "../engine/arrivals/arrival-source.ts";
 import { circle, mmppRatePerS } from "../engine/arrivals/changing-rate.ts";
 import type { Workload } from "../engine/arrivals/workload.ts";
 import { sumOf } from "../engine/statistics/estimate.ts";
@@ -11,7 +10,7 @@ import type { Contender } from "./contenders.ts";
  * and where a scheduler refuses or drops requests. Source: Abate and Whitt, "Transient behavior of regulated Brownian
  * motion, I: starting at the origin", Advances in Applied Probability 19(3), 1987.
  */
-function relaxationS({ alternative, shape }: Contender): number {
+export function relaxationS({ alternative, shape }: Contender): number {
   const { document, choice, batches, isOpen } = alternative;
   if (!isOpen) return 0;
   const { bounds } = choice;
@@ -42,13 +41,4 @@ function arrivalsOf(workload: Workload): Readonly<Record<"peak" | "gaps" | "stat
   const stayS = states.length / sumOf(states.map(({ meanS }) => 1 / meanS));
   const peak = Math.max(...states.map(({ ratePerS }) => ratePerS)) / mean;
   return { peak, gaps: 1, states: ((squares - mean ** 2) * stayS) / mean };
-}
-
-/** The relaxation time, where the runs count less than that; null where they count more, or there is no plan. */
-export function unsettledS(contender: Contender | null): number | null {
-  if (contender === null) return null;
-  const { workload } = contender.document;
-  const warmupS = "warmupS" in workload ? Number(workload.warmupS) || 0 : 0;
-  const settlesS = relaxationS(contender);
-  return settlesS > expectedSeconds(workload) - warmupS ? settlesS : null;
 }

@@ -6,6 +6,8 @@ import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { Solution } from "../schedulers/rules/solver.ts";
 import type { Alternative, Choice, Contender, Parameters } from "./contenders.ts";
 import { assuredOf, COMFORTABLE, reachOf, scoreOf, spanOf } from "./outlook.ts";
+import type { Asked } from "./question.ts";
+import { relaxationS } from "./settling.ts";
 import type { Row } from "./space.ts";
 import { type Confirmed, FIRST_REPLICATIONS, type Laboratory, type Trial } from "./trial.ts";
 
@@ -24,6 +26,7 @@ export interface Problem {
   /** Probability that any confirmation says yes in error. */
   readonly error: number;
   readonly solve: Solver;
+  readonly promise: Asked["promise"];
   readonly standing: Standing;
 }
 
@@ -43,6 +46,8 @@ export interface Standing {
   /** The last that fresh requests could neither confirm nor refute, and the length that would probably tell. */
   unclear: Tried | null;
   needed: Confirmed["needed"];
+  /** Fresh requests showed that they miss. */
+  readonly refused: Tried[];
   readonly explored: Explored;
   /** For the report; keys tell clusters and schedulers apart. */
   readonly noted: Map<string, Noted>;
@@ -66,6 +71,7 @@ export function nothingFound(): Standing {
     shortage: null,
     unclear: null,
     needed: null,
+    refused: [],
     explored: { ...counts, ruledOut: { task: 0 } },
     noted: new Map(),
   };
@@ -185,15 +191,18 @@ export function nearer(a: Tried | null, b: Tried): Tried {
  * (Bonferroni, with unequal shares).
  */
 export function* confirm(
-  { laboratory, goals, error: family, standing }: Problem,
+  { laboratory, goals, error: family, standing, promise }: Problem,
   contender: Contender,
 ): Generator<undefined, Tried & { readonly meets: boolean }> {
   const i = ++standing.explored.confirmations;
   const error = family / (i * (i + 1));
-  const { meets, needed, ...trial } = yield* laboratory.confirm(contender.document, goals, error);
+  const queueS = promise === "long-run" ? relaxationS(contender) : 0;
+  const found = yield* laboratory.confirm(contender.document, goals, error, queueS);
+  const { meets, needed, ...trial } = found;
   const tried = { contender, trial };
   note(standing, tried, meets);
   if (meets) Object.assign(standing, { confirmed: tried, incumbent: tried });
   else if (needed !== null) Object.assign(standing, { unclear: tried, needed });
+  else standing.refused.push(tried);
   return { ...tried, meets };
 }

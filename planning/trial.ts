@@ -22,7 +22,7 @@ import {
   withWarmUp,
 } from "../sim/replication.ts";
 import { leastRuns, type Outlook, outlook, reachOf, scoreOf, spanOf } from "./outlook.ts";
-import { pilotOf } from "./run-length.ts";
+import { pilotOf, settled } from "./run-length.ts";
 
 /** Figures of one pipeline with a goal. */
 export interface Kept {
@@ -117,16 +117,19 @@ export class Laboratory {
 
   /**
    * Whether fresh requests show that the goals are met. Looks up to eight times; a wrong yes has the
-   * probability `error` at most, over all looks. It gives up early where a yes has become unlikely.
+   * probability `error` at most, over all looks. It gives up early where a yes has become unlikely. Runs are longer where
+   * queues take `queueS` to forget that they began empty, and that is affordable.
    */
   *confirm(
     scenario: ScenarioDocument,
     goals: readonly Goal[],
     error: number,
+    queueS = 0,
   ): Generator<undefined, Confirmed> {
-    const trial = yield* this.start(scenario, goals);
-    const { document } = trial;
-    const own = Math.max(FIRST_REPLICATIONS, document.run.replications);
+    const started = yield* this.start(scenario, goals);
+    const own = Math.max(FIRST_REPLICATIONS, started.document.run.replications);
+    const document = affordable(started.document, settled(started.document, queueS), own);
+    const trial = { ...started, document };
     const first = Math.max(own, leastRuns(document, goals, LOOKS[0][1] * error));
     // Beyond the scenario's own length only as far as that takes no excessive number of requests.
     const perRun = knownRequests(document.workload) ?? 0;
@@ -222,6 +225,21 @@ export interface Confirmed extends Trial {
 
 /** Requests of a confirmation beyond what the scenario asks for. */
 const MOST_REQUESTS = 5_000_000;
+/** Requests of its fewest runs where these are longer than the scenario's, and how many times those of the scenario's. */
+const MOST_LONGER = 500_000;
+const MOST_TIMES = 4;
+
+/** The longer one of these scenarios if `runs` of it do not take too many requests. */
+function affordable(
+  given: ScenarioDocument,
+  longer: ScenarioDocument,
+  runs: number,
+): ScenarioDocument {
+  const requests = (one: ScenarioDocument): number => runs * (knownRequests(one.workload) ?? 0);
+  const most = Math.max(MOST_LONGER, MOST_TIMES * requests(given));
+  return requests(longer) <= most ? longer : given;
+}
+
 /** Looks at a confirmation: in times its first runs, and with a part of the error. */
 const PARTS = { 1: 0.25, 2: 0.25, 3: 0.1, 4: 0.1, 6: 0.1, 8: 0.05, 12: 0.05, 16: 0.1 };
 const LOOKS = Object.entries(PARTS).map(([times, part]) => [Number(times), part] as const);

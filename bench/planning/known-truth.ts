@@ -1,8 +1,8 @@
 /**
  * Problems whose clusters have a known truth: one queue, of which M/M/c's closed form says the share within the goal,
  * and machines that crash rarely, of which a long run on other requests says it. Every second queue has one
- * cluster only, and its share is close to the goal, above or below; from `FIRST_CLOSE` on, very close. Every second
- * problem with crashes has one machine only, whose outages make about as many requests late as may be.
+ * cluster only, and its share is close to the goal, above or below; from `FIRST_CLOSE` on, very close, and every second
+ * one is almost full, so that runs which begin empty are too good. Every second problem with crashes has one machine only, whose outages make about as many requests late as may be.
  */
 import { finished } from "../../engine/basics/iterables.ts";
 import { RandomStream } from "../../engine/random/stream.ts";
@@ -36,6 +36,8 @@ const CRASHING_SERVICE_MS = 10;
 const CRASHING_GOAL_MS = 100;
 /** From here on all clusters are so close to the goal that many plans ask for a length. */
 const FIRST_CLOSE = 320;
+/** Servers of clusters that are almost full. */
+const MOST_FULL = 6;
 const TRUTH_RUNS = 60;
 /** Longer runs than this are not tried. */
 const MOST_REPLICATIONS = 2000;
@@ -47,11 +49,15 @@ export function knownAnswer(i: number, from: number, solve: Solver): KnownAnswer
   const between = (low: number, high: number): number => low + (high - low) * draws.uniform();
   const percentile = [80, 90, 95, 99][Math.floor(4 * draws.uniform())];
   const isCrashing = i % CRASHING === 0 && i < FIRST_CLOSE;
-  const ratePerS = isCrashing ? CRASHING_RATE_PER_S : between(5, 60);
   const isClose = i >= FIRST_CLOSE;
+  const full = isClose && i % 2 === 1 ? 1 + (Math.floor(i / 2) % MOST_FULL) : null;
+  const queuePerS = (): number =>
+    full === null ? between(5, 60) : full * SERVICE_PER_S * between(0.9, 0.99);
+  const ratePerS = isCrashing ? CRASHING_RATE_PER_S : queuePerS();
   const isAlone = i % 2 === 1 || isClose;
   const isOneMachine = isCrashing && i % (2 * CRASHING) !== 0;
-  const only = isAlone ? Math.ceil(ratePerS / SERVICE_PER_S / between(0.5, 0.85)) : null;
+  const spare = isAlone ? Math.ceil(ratePerS / SERVICE_PER_S / between(0.5, 0.85)) : null;
+  const only = full ?? spare;
   const over = isClose ? between(-0.05, 0.25) : between(-0.3, 0.6);
   const closeTo = (percentile + over * (100 - percentile)) / 100;
   const freeMs = between(2.2, 6) * (1000 / SERVICE_PER_S);
