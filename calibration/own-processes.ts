@@ -5,7 +5,7 @@ import { replays } from "../scenario/schema/implementation-kinds.ts";
 import type { BackendName } from "../scenario/schema/run.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 
-/** What of a run may share this kernel. */
+/** Tells which processes of this kernel belong to a run. */
 export interface RunHere {
   /** Id of its deployment; null: it has none. */
   readonly deployment: string | null;
@@ -105,7 +105,7 @@ function belongsTo(pid: number, deployment: string): boolean {
   }
 }
 
-/** Of another user's processes the system tells only root. */
+/** Only root sees the sockets of another user's processes. */
 function listenersOf(ports: readonly number[], pids: readonly number[]): readonly number[] {
   if (ports.length === 0) return [];
   const sockets = new Set(listeningSockets(ports).map((inode) => `socket:[${inode}]`));

@@ -5,7 +5,7 @@ import { cheapestCover, type Need, slotsOf } from "./cover.ts";
 
 type Found = ReturnType<typeof cheapestCover>;
 
-/** Of all counts the cheapest with all slots, and of those the fewest. */
+/** Tries all counts: the cheapest that have all slots win, and of equal ones the fewest machines. */
 function byHand(
   needs: readonly Need[],
   most: readonly number[],

@@ -11,11 +11,11 @@ export function slotsOf(each: readonly number[], counts: readonly number[]): num
   return sumOf(each.map((slots, node) => slots * counts[node]));
 }
 
-/** What the machines of a node and of those after it can do for a need. */
+/** A node and the nodes after it have these slots for a need. */
 interface Rest {
   readonly slots: number;
   readonly leastPerSlot: number;
-  /** Of one machine. */
+  /** The largest machine has so many. */
   readonly mostSlots: number;
 }
 
@@ -54,7 +54,7 @@ export function cheapestCover(
   const needs = given.map(({ slots, left }) => ({ slots: inOrder(slots), left }));
   const rests = needs.map((need) => restsOf(need, most, prices));
   let best: Price & { readonly counts: readonly number[] } = { ...DEAREST, counts: [] };
-  /** What those before each node cost, by node and what they leave. */
+  // By node and needed slots: the search reached them at no lower price.
   const reached = new Map<string, Price>();
   const counts = most.map(() => 0);
   const visit = (node: number, left: readonly number[], cost: number, total: number): void => {

@@ -2,7 +2,8 @@
  * Problems whose clusters have a known truth: one queue, of which M/M/c's closed form says the share within the goal,
  * and machines that crash rarely, of which a long run on other requests says it. Every second queue has one
  * cluster only, and its share is close to the goal, above or below; from `FIRST_CLOSE` on, very close, and every second
- * one is almost full, so that runs which begin empty are too good. Every second problem with crashes has one machine only, whose outages make about as many requests late as may be.
+ * one is almost full, so that runs which begin empty are too good. Every second problem with crashes has one machine
+ * only, whose outages make about as many requests late as may be.
  */
 import { finished } from "../../engine/basics/iterables.ts";
 import { RandomStream } from "../../engine/random/stream.ts";
