@@ -54,8 +54,6 @@ export function cheapestCover(
   const needs = given.map(({ slots, left }) => ({ slots: inOrder(slots), left }));
   const rests = needs.map((need) => restsOf(need, most, prices));
   let best: Price & { readonly counts: readonly number[] } = { ...DEAREST, counts: [] };
-  // By node and needed slots: the search reached them at no lower price.
-  const reached = new Map<string, Price>();
   const counts = most.map(() => 0);
   const visit = (node: number, left: readonly number[], cost: number, total: number): void => {
     let [leastCost, leastTotal, fewest, useful] = [cost, total, 0, 0];
@@ -70,9 +68,6 @@ export function cheapestCover(
       fewest = Math.max(fewest, Math.ceil((left[n] - rests[n][node + 1].slots) / slots[node]));
     }
     if (!isLess({ cost: leastCost, total: leastTotal }, best)) return;
-    const key = `${node}/${left}`;
-    if (!isLess({ cost, total }, reached.get(key) ?? DEAREST)) return;
-    reached.set(key, { cost, total });
     if (node === most.length) {
       best = { cost, total, counts: [...counts] };
       return;
