@@ -416,8 +416,8 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   const unknown = await here("plan", path, "--schedulers", "fifo,jsq");
   expect(unknown.code).toBe(2);
   expect(unknown.stderr).toMatch(/no preset "jsq"/);
-  expect((await here("plan", path, "--max-trials", "0")).stderr).toMatch(
-    /--max-trials: expected a number from 1/,
+  expect((await here("plan", path, "--max-replicas", "0")).stderr).toMatch(
+    /--max-replicas: expected a number from 1/,
   );
 });
 

@@ -93,7 +93,7 @@ describe("a plan", () => {
   test("claims no more than it searched", () => {
     const { text } = shown({
       ...PLAN,
-      notSearched: ["trials", "colocation"],
+      notSearched: ["budget", "colocation"],
       allCheaperTried: false,
       lowerBound: 2.47,
     });
@@ -101,7 +101,7 @@ describe("a plan", () => {
     expect(text).toContain("2.6 per hour; nothing cheaper than 2.47 per hour can keep the SLO");
     expect(text).toContain("a gap of 5 %");
     expect(text).toContain("without choosing which replicas share a machine");
-    expect(text).toContain("--max-trials allows more: 2.6 per hour");
+    expect(text).toContain("(a larger `--budget` goes on): 2.6 per hour");
     const unbounded = shown({ ...PLAN, allCheaperTried: false, lowerBound: 0 }).text;
     expect(unbounded).toContain(
       "2.6 per hour; no cost is known below which nothing can keep the SLO",
@@ -144,7 +144,7 @@ describe("a plan", () => {
     const ruledOut = shown({ ...lost, explored }).text;
     expect(ruledOut).toContain("the nearest miss alone simulated with 79,000 requests");
     expect(shown(lost).text).toContain("nothing that was allowed keeps the SLO");
-    const cut = shown({ ...lost, notSearched: ["trials"] });
+    const cut = shown({ ...lost, notSearched: ["budget"] });
     expect(cut.text).toContain("nothing that was tried keeps the SLO");
     expect(shown({ ...lost, nearest: null }).text).not.toMatch(/nearest|replicas +machines/);
     expect(plannedScenario([lost], PLANNED)).toBeNull();

@@ -138,7 +138,7 @@ export function factsOf(
   return type.meta() ?? {};
 }
 
-/** `maxTrials` is --max-trials, unless it has another name. */
+/** `maxReplicas` is --max-replicas, unless it has another name. */
 export function optionName(name: string, type: z.ZodType): string {
   return factsOf(type).as ?? name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

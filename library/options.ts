@@ -95,9 +95,6 @@ export const PLAN = {
     "how long to search, as 60s or 5m; then the best so far is the answer; default: 2m",
     { as: "budget", hint: "for example `--budget 60s` or `--budget 5m`" },
   ),
-  maxTrials: option(count.default(100_000), "combinations to simulate, at most", {
-    advanced: true,
-  }),
   window: option(
     z.enum(["peak", "whole"]).default("peak"),
     "the part of a load that changes to plan for",

@@ -171,17 +171,14 @@ function headline(entry: PlanEntry): string {
 function sentences(entry: PlanEntry): readonly string[] {
   const { best, nearest, alike, notSearched, needed, state } = entry;
   const explored = `explored: ${exploredText(entry.explored)}`;
-  const shown = notSearched.filter(
-    (name) => best === null || (name !== "trials" && name !== "budget"),
-  );
+  const shown = notSearched.filter((name) => best === null || name !== "budget");
   const leftOut = shown.map((name) => LEFT_OUT[name]);
   const untold = needed === null ? [] : [untoldText(needed, best?.replications ?? 1)];
   if (best === null && entry.stopped) {
     return ["the search ended before it found a cluster that keeps the SLO", ...untold, explored];
   }
   if (best === null) {
-    const isCut = notSearched.includes("trials") || notSearched.includes("budget");
-    const tried = isCut ? "tried" : "allowed";
+    const tried = notSearched.includes("budget") ? "tried" : "allowed";
     const above = nearest === null ? "" : " (the shares above are of the nearest miss)";
     return [
       `nothing that was ${tried} keeps the SLO${above}`,
@@ -227,8 +224,7 @@ function gapText(entry: PlanEntry): string {
   const { best, lowerBound, unit, allCheaperTried, notSearched, stopped } = entry;
   const isCut = stopped || notSearched.includes("budget");
   const why = stopped ? "early" : "as it hardly found anything cheaper, or with little time left";
-  const left = notSearched.includes("trials") ? `${LEFT_OUT.trials}: ` : "";
-  const ends = isCut ? `the search ended ${why} (a larger \`--budget\` goes on): ` : left;
+  const ends = isCut ? `the search ended ${why} (a larger \`--budget\` goes on): ` : "";
   const tried = allCheaperTried ? "all that is cheaper was tried or ruled out" : "";
   if (allCheaperTried && (lowerBound === 0 || best === null || lowerBound >= best.cost))
     return `${ends}${tried}`;
@@ -274,7 +270,6 @@ function exploredText({ combinations, ruledOut, simulated, requests, confirmatio
 }
 
 const LEFT_OUT: Readonly<Record<NotSearched, string>> = {
-  trials: "something was left untried, --max-trials allows more",
   budget: "the search ended early, a larger --budget goes on",
   batches: "without different batch sizes of the tasks",
   colocation: "without choosing which replicas share a machine",

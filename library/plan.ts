@@ -110,7 +110,7 @@ function refuseUnknownTasks({ document, file }: Scenario): void {
  */
 export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promise<Planned> {
   const values = checkedOptions(PLAN, settings);
-  const { maxReplicas, maxTrials, directory, budgetS = 120, window, promise } = values;
+  const { maxReplicas, directory, budgetS = 120, window, promise } = values;
   const schedulers = presets(values.schedulers ?? TEXTBOOK_PRESETS);
   tryOutOwn(loaded);
   refuseEngines(loaded);
@@ -124,7 +124,6 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
   const options = {
     schedulers,
     mostReplicas: maxReplicas,
-    mostTrials: maxTrials,
     window,
     promise,
     pace,

@@ -143,7 +143,7 @@ export class Descent {
 
   /** Whether the fullest cluster may keep the goals, or simulations at least do not rule out that any does. */
   *isFeasible(): Generator<undefined, boolean> {
-    const { standing, mostTrials } = this.#problem;
+    const { standing } = this.#problem;
     const found = yield* this.fullest(true);
     if (found !== null) {
       const keeps = this.#isThorough
@@ -152,7 +152,7 @@ export class Descent {
       if (keeps) return true;
     }
     const isOwn = this.alternative.choice.space.hosting === "apart" && !this.alternative.scales;
-    if (!isOwn || standing.explored.simulated >= mostTrials) return true;
+    if (!isOwn) return true;
     const shortage = yield* shortageOf(this.#problem, this.alternative, standing.shortage);
     if (shortage === null) return true;
     standing.shortage = shortage;

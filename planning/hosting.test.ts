@@ -14,7 +14,6 @@ const loaded = (text: string) => parseScenario(text, "s.yaml", () => "", {}, { c
 function planOf(text: string, options: Partial<PlanOptions> = {}): Plan {
   const usual = {
     mostReplicas: 8,
-    mostTrials: 1000,
     schedulers: [],
     solve,
   } as const;

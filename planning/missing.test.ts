@@ -26,7 +26,7 @@ function load(text: string) {
   return parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
 }
 
-const OPTIONS = { mostReplicas: 64, mostTrials: 1e4, schedulers: [], solve } as const;
+const OPTIONS = { mostReplicas: 64, schedulers: [], solve } as const;
 
 /** Told at the first step that knows the problem, before a request is simulated. */
 function missingOf(text: string, mostReplicas = 64) {

@@ -8,13 +8,16 @@ import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { makePlans, type Plan, type PlanOptions } from "./plan.ts";
 import { solve } from "./solve.test-support.ts";
 import type { Solver } from "./standing.ts";
+import type { Pace } from "./trial.ts";
 
 const FIFO_ALONE: PlanOptions = {
   mostReplicas: 32,
-  mostTrials: 10_000,
   schedulers: [],
   solve,
 };
+
+/** No time is left from the start, and nobody stops. */
+const SPENT: Pace = { spent: () => 2, isOver: () => false };
 
 function load(text: string) {
   return parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
@@ -45,7 +48,7 @@ function withinMMc(servers: number, load: number, rate: number, t: number): numb
   return 1 - Math.exp(-rate * t) * (1 + (waits * (1 - Math.exp(-rate * t * spare))) / spare);
 }
 
-test("every combination is not all of them where the bound on trials cuts the last price", () => {
+test("every combination is not all of them where the budget cuts the last price", () => {
   const text = queue(18)
     .replace("latencyMs: 400", "latencyMs: 700")
     .replace("serve: { model: m } }", "serve: { model: m }, more: { model: m, after: [serve] } }")
@@ -54,9 +57,9 @@ test("every combination is not all of them where the bound on trials cuts the la
       "{ serve: 1, more: 1 }, nodes: [{ name: n, count: 1, devices: { gpu: 4 } }]",
     )
     .replace("requests: 20000", "requests: 2000");
-  const found = (mostTrials: number) => plansOf(text, { mostTrials })[0];
-  expect(found(1)).toMatchObject({ best: null, allCheaperTried: false, notSearched: ["trials"] });
-  expect(found(100)).toMatchObject({ best: null, allCheaperTried: true, notSearched: [] });
+  const cut = plansOf(text, { pace: SPENT })[0];
+  expect(cut).toMatchObject({ best: null, allCheaperTried: false, notSearched: ["budget"] });
+  expect(plansOf(text)[0]).toMatchObject({ best: null, allCheaperTried: true, notSearched: [] });
 });
 
 describe("a plan for one queue", () => {
@@ -325,7 +328,7 @@ test.each([
   ],
 ] as const)("of %s the %s is promised for: %s", (load, window, expected) => {
   const text = queue(9).replace(/workload: .*/, `workload: { ${load} }`);
-  const [{ promise }] = plansOf(text, { window, mostReplicas: 4, mostTrials: 1 });
+  const [{ promise }] = plansOf(text, { window, mostReplicas: 4, pace: SPENT });
   expect(promise).toBe(expected);
 });
 
@@ -730,8 +733,8 @@ describe("a plan leaves out of its search", () => {
     expect(leftOut(text)).toEqual(expected);
   });
 
-  test("what the bound on trials cuts off", () => {
-    expect(leftOut(quick, { mostTrials: 1 })).toEqual(["trials"]);
+  test("what the budget cuts off", () => {
+    expect(leftOut(quick, { pace: SPENT })).toEqual(["budget"]);
   });
 
   test.each([

@@ -62,7 +62,6 @@ import type { Window } from "./window.ts";
 
 export interface PlanOptions extends Asked {
   readonly mostReplicas: number;
-  readonly mostTrials: number;
   /** Presets to try beside the scenario's scheduler, where no scheduler is swept. */
   readonly schedulers: readonly string[];
   /** Default: without end. */
@@ -217,19 +216,18 @@ const FAMILY_ERROR = 0.025;
 function planOf(
   { load, document }: Swept,
   given: Swept,
-  { goals, alternatives, standing, laboratory, isBatchSpaceCut, mostTrials }: Problem,
+  { goals, alternatives, standing, laboratory, isBatchSpaceCut }: Problem,
   search: Search | null,
 ): Omit<Plan, "promise" | "settlesS" | "window"> {
   const { confirmed, nearest, noted } = standing;
   const best = confirmed ?? standing.unclear ?? standing.incumbent;
   const isConfirmed = confirmed !== null;
-  const isCounted = standing.explored.simulated >= mostTrials;
   const [{ choice }] = alternatives;
   const cost = best?.contender.shape.cost ?? Number.POSITIVE_INFINITY;
   const cheapest = Math.min(...alternatives.map((one) => Math.min(...one.choice.space.prices)));
   const { scales } = best?.contender.alternative ?? alternatives[0];
   const left = [
-    ...(search?.isComplete === true ? [] : [isCounted ? ("trials" as const) : ("budget" as const)]),
+    ...(search?.isComplete === true ? [] : ["budget" as const]),
     ...(isBatchSpaceCut ? ["batches" as const] : []),
     ...notSearched(document, choice.slowsDown, scales, cheapest < cost),
   ];
@@ -331,7 +329,7 @@ function problemOf(
   inputs: SimulationInputs,
   options: PlanOptions & { readonly error: number },
 ): Problem {
-  const { mostReplicas, mostTrials, schedulers, error, pace, known, solve, promise } = options;
+  const { mostReplicas, schedulers, error, pace, known, solve, promise } = options;
   const goals = goalsOf(combinations[0].document);
   const isSchedulerSwept = axesOf(loaded).some(([path]) => path.split(".", 1)[0] === "scheduler");
   const choices = new Map<string, Choice>();
@@ -361,7 +359,6 @@ function problemOf(
   const more = batched.flatMap(({ alternatives }) => alternatives);
   return {
     goals,
-    mostTrials,
     alternatives: isSchedulerSwept ? plain.sort((a, b) => a.rank - b.rank) : [...plain, ...more],
     isBatchSpaceCut: batched.some(({ isCut }) => isCut),
     laboratory: new Laboratory(inputs, pace, known),

@@ -44,7 +44,7 @@ run: { seed: 11, replications: 4 }
   };
   const spent = () => requests / BUDGET;
   const pace = { spent, isOver: () => spent() >= 1 };
-  const options = { mostReplicas: 64, mostTrials: 10_000, schedulers: [], solve, known, pace };
+  const options = { mostReplicas: 64, schedulers: [], solve, known, pace };
   const [{ state }] = finished(makePlans(loaded, NO_INPUTS, options));
   expect(state).toBe("confirmed");
   expect(spent()).toBeGreaterThan(0.5);

@@ -165,7 +165,7 @@ export class Descents {
 
   /** Until nothing is left that costs less than one that passed. */
   *#fromBelow(group: readonly Descent[], until: number): Generator<undefined, void> {
-    const { laboratory, standing, mostTrials } = this.#problem;
+    const { laboratory, standing } = this.#problem;
     for (;;) {
       const one = group.reduce((least, other) => (other.bound < least.bound ? other : least));
       this.#tellBound();
@@ -180,8 +180,7 @@ export class Descents {
         continue;
       }
       if (one.bound >= known - 1e-9) return;
-      if (laboratory.spent > until || one.isSpent || standing.explored.simulated >= mostTrials)
-        return;
+      if (laboratory.spent > until || one.isSpent) return;
       if (standing.explored.simulated >= LOOKS_BELOW) yield* this.#fullest();
       if (one.bound < known) yield* one.advance(known, until);
       this.#leaveAlike(one);

@@ -73,7 +73,7 @@ describe("close to full", () => {
     percentile: number,
     promise: "runs" | "long-run" = "long-run",
   ) => {
-    const options = { mostReplicas: 1, mostTrials: 9, schedulers: [], solve, promise };
+    const options = { mostReplicas: 1, schedulers: [], solve, promise };
     const loaded = server(poisson(ratePerS), 100, percentile);
     return finished(makePlans(loaded, NO_INPUTS, options))[0];
   };

@@ -2,7 +2,13 @@
 import { circle, mmppRatePerS } from "../engine/arrivals/changing-rate.ts";
 import type { Workload } from "../engine/arrivals/workload.ts";
 import { sumOf } from "../engine/statistics/estimate.ts";
-import type { Contender } from "./contenders.ts";
+import type { Alternative } from "./contenders.ts";
+import type { Shape } from "./space.ts";
+
+interface Settling {
+  readonly alternative: Alternative;
+  readonly shape: Pick<Shape, "rows">;
+}
 
 /**
  * Seconds in which what a run's start leaves in the fullest task's queue falls by e, in the end: that of a Brownian motion
@@ -10,7 +16,7 @@ import type { Contender } from "./contenders.ts";
  * and where a scheduler refuses or drops requests. Source: Abate and Whitt, "Transient behavior of regulated Brownian
  * motion, I: starting at the origin", Advances in Applied Probability 19(3), 1987.
  */
-export function relaxationS({ alternative, shape }: Contender): number {
+export function relaxationS({ alternative, shape }: Settling): number {
   const { document, choice, batches, isOpen } = alternative;
   if (!isOpen) return 0;
   const { bounds } = choice;

@@ -21,8 +21,6 @@ export interface Problem {
   /** Whether some combinations of batch sizes are left out. */
   readonly isBatchSpaceCut: boolean;
   readonly laboratory: Laboratory;
-  /** Most contenders to simulate. */
-  readonly mostTrials: number;
   /** Probability that any confirmation says yes in error. */
   readonly error: number;
   readonly solve: Solver;
@@ -101,7 +99,7 @@ export interface Search {
   readonly runnersUp: readonly Tried[];
   /** Schedulers that served the pilot of the best one's cluster request for request as that one did. */
   readonly alike: readonly Alternative[];
-  /** False once the bound on trials left something cheaper untried. */
+  /** False where the budget left something cheaper untried. */
   readonly isComplete: boolean;
 }
 

@@ -240,8 +240,16 @@ const WRONG: readonly Spoilt[] = [
     "cluster:\n",
     "cluster:\n  network: { zones: [{ between: here, rttMs: 1 }] }\n",
     "cluster.network.zones.0.between",
-    /expected a list, got "here"/,
+    /expected a list \(two zones\), got "here"/,
     "network",
+  ],
+  [
+    "times of an engine without those of prompts",
+    "models:\n",
+    "models:\n  writer: { tokens: { steps: { decode: [1, 0, 0] } } }\n",
+    "models.writer.tokens.steps.prefill",
+    /missing: expected a list \(\[a, b, c\]: a \+ b × tokens/,
+    "writer",
   ],
   [
     "a budget without its ratio",

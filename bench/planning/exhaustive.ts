@@ -5,10 +5,16 @@
 
 import { expectedRequests } from "../../engine/arrivals/arrival-source.ts";
 import { finished } from "../../engine/basics/iterables.ts";
-import { alternativeOf, choiceOf, withBatches } from "../../planning/contenders.ts";
+import {
+  type Alternative,
+  alternativeOf,
+  choiceOf,
+  withBatches,
+} from "../../planning/contenders.ts";
 import { scoreOf } from "../../planning/outlook.ts";
 import { makePlans, type Plan } from "../../planning/plan.ts";
 import { askedOf } from "../../planning/question.ts";
+import { relaxationS } from "../../planning/settling.ts";
 import { Space } from "../../planning/space.ts";
 import type { Solver } from "../../planning/standing.ts";
 import { Laboratory } from "../../planning/trial.ts";
@@ -34,6 +40,13 @@ interface Exhausted {
   readonly ofAll: number;
 }
 
+interface Combination {
+  readonly cost: number;
+  readonly document: ScenarioDocument;
+  /** As a plan's: of queues that take so long to settle, longer runs confirm. */
+  readonly queueS: number;
+}
+
 /** From the cheapest price up to the first at which one is confirmed, and on to two others that keep the goals. */
 export function exhausted(problem: PlanningProblem): Exhausted {
   const { document } = loadedProblem(problem);
@@ -48,19 +61,19 @@ export function exhausted(problem: PlanningProblem): Exhausted {
     const { cost } = order[start];
     const level = order.slice(start).filter((one) => one.cost === cost);
     start += level.length;
-    const scored = level.map(({ document: one }) => {
-      const trial = finished(laboratory.start(one, goals));
-      finished(laboratory.extend(trial, one.run.replications));
-      return { document: one, score: scoreOf(trial) };
+    const scored = level.map((one) => {
+      const trial = finished(laboratory.start(one.document, goals));
+      finished(laboratory.extend(trial, one.document.run.replications));
+      return { ...one, score: scoreOf(trial) };
     });
     const hopeful = scored.filter(({ score }) => score >= 0).sort((a, b) => b.score - a.score);
-    for (const { document: one } of hopeful) {
+    for (const { document: one, queueS } of hopeful) {
       if (found !== null) {
         others++;
         continue;
       }
       const error = FAMILY_ERROR / ++confirmations / (confirmations + 1);
-      if (finished(laboratory.confirm(one, goals, error)).meets) found = cost;
+      if (finished(laboratory.confirm(one, goals, error, queueS)).meets) found = cost;
     }
   }
   const { requests } = laboratory;
@@ -71,7 +84,7 @@ export function exhausted(problem: PlanningProblem): Exhausted {
 /** The planner's answer, with its defaults. */
 export function planned(problem: PlanningProblem, solve: Solver): Plan {
   const { schedulers } = problem;
-  const options = { mostReplicas: 64, mostTrials: 1e9, schedulers, solve };
+  const options = { mostReplicas: 64, schedulers, solve };
   return finished(makePlans(loadedProblem(problem), NO_INPUTS, options))[0];
 }
 
@@ -80,15 +93,9 @@ function loadedProblem({ text }: PlanningProblem) {
 }
 
 /** As a plan is asked for by default: of the peak, in the long run. */
-function combinations(
-  given: ScenarioDocument,
-  presets: readonly string[],
-): { readonly cost: number; readonly document: ScenarioDocument }[] {
-  const { combinations: asked } = askedOf(
-    [{ load: {}, choice: {}, document: given }],
-    NO_INPUTS,
-    {},
-  );
+function combinations(given: ScenarioDocument, presets: readonly string[]): Combination[] {
+  const whole = [{ load: {}, choice: {}, document: given }];
+  const { combinations: asked, promise } = askedOf(whole, NO_INPUTS, {});
   const [{ document }] = asked;
   const { nodes = [] } = document.cluster;
   const tasks = Object.keys(document.cluster.replicas);
@@ -96,8 +103,8 @@ function combinations(
     const [device] = Object.values(devices);
     return count * (typeof device === "number" ? device : device.slots);
   });
-  const schedulers = schedulersOf(document, presets);
-  const found: { cost: number; document: ScenarioDocument }[] = [];
+  const alternatives = alternativesOf(document, presets);
+  const found: Combination[] = [];
   for (const rows of placements(slots, tasks.length)) {
     const placement = rows.flatMap((row, t) =>
       row.flatMap((replicas, n) =>
@@ -114,11 +121,14 @@ function combinations(
     );
     const cluster = { ...document.cluster, nodes: machines, placement, replicas };
     if ([...checkMemory({ ...document, cluster })].length > 0) continue;
-    for (const scheduler of schedulers) {
-      const one = { ...document, cluster, scheduler };
+    for (const alternative of alternatives) {
+      const one = { ...alternative.document, cluster };
       const { costPerHour } = compileSystem(one, NO_INPUTS);
       // Sums of prices differ in their last digits by the order of their terms.
-      found.push({ cost: Number(costPerHour.toFixed(9)), document: one });
+      const cost = Number(costPerHour.toFixed(9));
+      // Each node of a generated problem is a kind of devices.
+      const queueS = promise === "long-run" ? relaxationS({ alternative, shape: { rows } }) : 0;
+      found.push({ cost, document: one, queueS });
     }
   }
   return found;
@@ -141,11 +151,14 @@ function* placements(slots: readonly number[], tasks: number): Generator<readonl
   }
 }
 
-function schedulersOf(document: ScenarioDocument, presets: readonly string[]) {
+function alternativesOf(
+  document: ScenarioDocument,
+  presets: readonly string[],
+): readonly Alternative[] {
   const tasks = Object.keys(document.cluster.replicas);
   const bounds = { low: tasks.map(() => 1), high: tasks.map(() => 64) };
   const space = new Space(document, bounds);
   const choice = choiceOf(document, NO_INPUTS, space, goalsOf(document));
-  const { alternatives } = withBatches(alternativeOf(document, {}, choice));
-  return [...presets, ...alternatives.map(({ document: { scheduler } }) => scheduler)];
+  const plain = presets.map((scheduler) => alternativeOf({ ...document, scheduler }, {}, choice));
+  return [...plain, ...withBatches(alternativeOf(document, {}, choice)).alternatives];
 }

@@ -95,7 +95,6 @@ function planOf(text: string, solve: Solver): Plan {
   const loaded = parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
   const options = {
     mostReplicas: 12,
-    mostTrials: 1e5,
     schedulers: [],
     solve,
   } as const;

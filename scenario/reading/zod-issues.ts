@@ -5,13 +5,18 @@ import { didYouMean, formatPath, issueAt, type Path } from "./issues.ts";
 
 type ZodIssue = z.core.$ZodIssue;
 
-/** For `safeParse`: an issue then holds the value it is about, and as the message for unknown keys those that are known. */
+/**
+ * For `safeParse`: an issue then holds the value it is about, and as the message for unknown keys those that are known, for
+ * a list of a fixed length what is in it.
+ */
 export const DETAILED: z.core.ParseContext<ZodIssue> = {
   reportInput: true,
-  error: ({ code, inst }) =>
-    code === "unrecognized_keys" && inst instanceof z.ZodObject
-      ? Object.keys(inst.shape).join("\n")
-      : undefined,
+  error: ({ code, inst }) => {
+    if (code === "unrecognized_keys" && inst instanceof z.ZodObject)
+      return Object.keys(inst.shape).join("\n");
+    const isTuple = code === "invalid_type" && inst instanceof z.ZodTuple;
+    return isTuple ? (inst.description ?? "") : undefined;
+  },
 };
 
 /** The keys that a mapping with an unknown key may have, by the issue's message. */
@@ -147,8 +152,9 @@ const TYPES: Readonly<Record<string, string>> = {
   tuple: "a list",
 };
 
-function typeName({ expected }: z.core.$ZodIssueInvalidType): string {
-  return TYPES[expected] ?? expected;
+function typeName({ expected, message }: z.core.$ZodIssueInvalidType): string {
+  const type = TYPES[expected] ?? expected;
+  return expected === "tuple" && message !== "" ? `${type} (${message})` : type;
 }
 
 function numberHint({ expected }: z.core.$ZodIssueInvalidType, value: unknown): string | undefined {
