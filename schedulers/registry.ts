@@ -15,6 +15,7 @@ import { TEXTBOOK_RULES } from "./rules/textbook.ts";
 import { loki } from "./systems/accuracy-scaling/loki.ts";
 import { proteus } from "./systems/accuracy-scaling/proteus.ts";
 import { alpaserve } from "./systems/alpaserve/alpaserve.ts";
+import { selectiveReplication } from "./systems/alpaserve/selective-replication.ts";
 import { classics } from "./systems/classics/classics.ts";
 import { clipper } from "./systems/clipper/clipper.ts";
 import { clockwork } from "./systems/devices/clockwork.ts";
@@ -98,6 +99,7 @@ export const BUILT_IN: Registry = registryOf([
   shepherd,
   nexus,
   clipper,
+  selectiveReplication,
   alpaserve,
   languageModels,
 ]);

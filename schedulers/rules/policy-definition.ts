@@ -166,3 +166,13 @@ export const preset = (summary: string, changes: Partial<Composition>): Preset =
   summary,
   composition: { ...PLAIN, ...changes },
 });
+
+/** A controller as a system of its own: the preset has its name and summary, and these changes besides. */
+export function packOf(
+  controller: PolicyDefinition<Controller | undefined, ControllerContext>,
+  changes: Partial<Composition>,
+): SystemPack {
+  const { name, summary } = controller;
+  const presets = { [name]: preset(summary, { ...changes, controller: name }) };
+  return { policies: { controller: [controller] }, presets };
+}

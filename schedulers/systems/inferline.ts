@@ -19,12 +19,7 @@ import { isHeld } from "../../engine/dispatch/held-chains.ts";
 import type { System } from "../../engine/system/system.ts";
 import { batchLimits } from "../rules/device-slots.ts";
 import { intervalS, nonNegative, positive, positiveInt, share } from "../rules/parameters.ts";
-import {
-  type ControllerContext,
-  defineController,
-  preset,
-  type SystemPack,
-} from "../rules/policy-definition.ts";
+import { type ControllerContext, defineController, packOf } from "../rules/policy-definition.ts";
 import { visitsPerRequest, waysThrough } from "../rules/ways.ts";
 
 /** Without a sample trace: the plan foresees all but one in so many windows. */
@@ -324,15 +319,6 @@ function unknownTasks(strangers: readonly string[], names: readonly string[]): F
   return new Fault("invalid-input", issues[0].message, { issues, hint: issues[0].hint });
 }
 
-export const inferline: SystemPack = {
-  policies: { controller: [tuner] },
-  presets: {
-    inferline: preset(
-      "one central queue, batches of what is there, replicas by the envelope of the arrivals",
-      {
-        batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 0 },
-        controller: "inferline",
-      },
-    ),
-  },
-};
+export const inferline = packOf(tuner, {
+  batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 0 },
+});

@@ -3,9 +3,8 @@
  * the scenario's `placement`: `planning/device-groups.ts` searches for it. While requests come, each joins the shortest
  * queue of its model's groups (`group-queues.ts`).
  */
-import { defineController, preset, type SystemPack } from "../../rules/policy-definition.ts";
+import { defineController, packOf } from "../../rules/policy-definition.ts";
 import { GroupQueues } from "./group-queues.ts";
-import { selectiveReplication } from "./selective-replication.ts";
 
 const controller = defineController({
   name: "alpaserve",
@@ -20,15 +19,6 @@ const controller = defineController({
   create: (_, context) => new GroupQueues(context),
 });
 
-const batching = { policy: "size-or-timeout", maxBatch: 8, waitMs: 0 } as const;
-
-export const alpaserve: SystemPack = {
-  policies: { controller: [selectiveReplication, controller] },
-  presets: {
-    "selective-replication": preset(selectiveReplication.summary, {
-      batching,
-      controller: "selective-replication",
-    }),
-    alpaserve: preset(controller.summary, { batching, controller: "alpaserve" }),
-  },
-};
+export const alpaserve = packOf(controller, {
+  batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 0 },
+});

@@ -15,7 +15,7 @@ import type { System } from "../../../engine/system/system.ts";
 import { loadableModels } from "../../rules/device-memory.ts";
 import { modelsOf } from "../../rules/device-slots.ts";
 import { count, seconds } from "../../rules/parameters.ts";
-import { type ControllerContext, defineController } from "../../rules/policy-definition.ts";
+import { type ControllerContext, defineController, packOf } from "../../rules/policy-definition.ts";
 import { goalSharesUs } from "../../rules/ways.ts";
 import { type DeviceGroup, GroupQueues } from "./group-queues.ts";
 import {
@@ -138,7 +138,7 @@ class SelectiveReplication implements Controller {
   }
 }
 
-export const selectiveReplication = defineController({
+const controller = defineController({
   name: "selective-replication",
   summary: "models placed on devices by simulating recent requests; in time or dropped",
   idea: "Statistical multiplexing: models share devices, so that the burst of one uses what the others leave. Recent requests are simulated on placements, and the one that serves most of them in time is taken. A job joins the shortest queue of its model's devices, and is dropped where it would be late.",
@@ -150,4 +150,8 @@ export const selectiveReplication = defineController({
     "The baseline of Li et al., AlpaServe, OSDI 2023, section 6 (its placement algorithm on single devices), with its dispatch of section 4.3. Ours: epochs at run time, SLOs of tasks as shares of their pipeline's, and batches as large as all of their deadlines allow.",
   parameters,
   create: (given, context) => new SelectiveReplication(context, given),
+});
+
+export const selectiveReplication = packOf(controller, {
+  batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 0 },
 });

@@ -27,12 +27,7 @@ import {
   slotsOf,
 } from "../../rules/device-slots.ts";
 import { batchSize, count, ms, positive, seconds } from "../../rules/parameters.ts";
-import {
-  type ControllerContext,
-  defineController,
-  preset,
-  type SystemPack,
-} from "../../rules/policy-definition.ts";
+import { type ControllerContext, defineController, packOf } from "../../rules/policy-definition.ts";
 import { oneWayUs, shortestSlosUs } from "../../rules/ways.ts";
 
 const parameters = z.strictObject({
@@ -284,13 +279,7 @@ const controller = defineController({
   create: (given, context) => new Clockwork(context, given),
 });
 
-export const clockwork: SystemPack = {
-  policies: { controller: [controller] },
-  presets: {
-    clockwork: preset("one action at a time on a device, within windows; models loaded by demand", {
-      ordering: "edf",
-      batching: { policy: "size-or-timeout", maxBatch: 16, waitMs: 0 },
-      controller: "clockwork",
-    }),
-  },
-};
+export const clockwork = packOf(controller, {
+  ordering: "edf",
+  batching: { policy: "size-or-timeout", maxBatch: 16, waitMs: 0 },
+});

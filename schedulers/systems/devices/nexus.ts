@@ -28,12 +28,7 @@ import {
 } from "../../rules/device-slots.ts";
 import { intervalS, positive, seconds } from "../../rules/parameters.ts";
 import { PlacedJobs } from "../../rules/placed-jobs.ts";
-import {
-  type ControllerContext,
-  defineController,
-  preset,
-  type SystemPack,
-} from "../../rules/policy-definition.ts";
+import { type ControllerContext, defineController, packOf } from "../../rules/policy-definition.ts";
 import { visitsPerRequest, waysThrough } from "../../rules/ways.ts";
 import { budgetsOf } from "./latency-split.ts";
 import { packSessions, type Session, saturatingBatch } from "./squishy-packing.ts";
@@ -328,13 +323,7 @@ const controller = defineController({
   create: (given, context) => new DutyCycles(context, given),
 });
 
-export const nexus: SystemPack = {
-  policies: { controller: [controller] },
-  presets: {
-    nexus: preset("models packed onto devices in duty cycles, with early drop by a window", {
-      ordering: "edf",
-      batching: { policy: "size-or-timeout", maxBatch: 128, waitMs: 0 },
-      controller: "nexus",
-    }),
-  },
-};
+export const nexus = packOf(controller, {
+  ordering: "edf",
+  batching: { policy: "size-or-timeout", maxBatch: 128, waitMs: 0 },
+});

@@ -28,12 +28,7 @@ import {
   slotsOf,
 } from "../../rules/device-slots.ts";
 import { within } from "../../rules/parameters.ts";
-import {
-  type ControllerContext,
-  defineController,
-  preset,
-  type SystemPack,
-} from "../../rules/policy-definition.ts";
+import { type ControllerContext, defineController, packOf } from "../../rules/policy-definition.ts";
 
 const NONE = -1;
 
@@ -165,13 +160,7 @@ const controller = defineController({
   create: ({ lambda }, context) => new Flex(context, lambda),
 });
 
-export const shepherd: SystemPack = {
-  policies: { controller: [controller] },
-  presets: {
-    shepherd: preset("the largest batch in time, which pre-empts one that it exceeds by a factor", {
-      ordering: "edf",
-      batching: { policy: "size-or-timeout", maxBatch: 128, waitMs: 0 },
-      controller: "shepherd",
-    }),
-  },
-};
+export const shepherd = packOf(controller, {
+  ordering: "edf",
+  batching: { policy: "size-or-timeout", maxBatch: 128, waitMs: 0 },
+});
