@@ -8,6 +8,6 @@ const highs = await loadHighs();
 // Ctrl-C in a terminal and `timeout` reach this process too: its parent decides.
 process.on("SIGINT", () => undefined).on("SIGTERM", () => undefined);
 process.on("disconnect", () => process.exit());
-process.on("message", ({ program, nodes }: AskedProgram) => {
-  process.send?.(solved(highs, program, { nodes }));
+process.on("message", ({ program, limits }: AskedProgram) => {
+  process.send?.(solved(highs, program, limits));
 });

@@ -6,11 +6,11 @@ import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { builtFile } from "../build/version.ts";
 import type { Solver } from "../planning/standing.ts";
-import type { Solution } from "../schedulers/rules/solver.ts";
+import type { Solution, SolverLimits } from "../schedulers/rules/solver.ts";
 
 export interface AskedProgram {
   readonly program: string;
-  readonly nodes: number;
+  readonly limits: SolverLimits;
 }
 
 /** From one look at the answer to the next. */
@@ -33,10 +33,10 @@ export function openSolver(): { readonly solve: Solver; readonly close: () => vo
         failure ??= new Error(`the solver's process ended (${signal ?? code})`);
       });
   const clock = new Int32Array(new SharedArrayBuffer(4));
-  function* solve(program: string, nodes: number): Generator<undefined, Solution> {
+  function* solve(program: string, limits: SolverLimits): Generator<undefined, Solution> {
     child ??= start();
     answer = undefined;
-    child.send({ program, nodes } satisfies AskedProgram);
+    child.send({ program, limits } satisfies AskedProgram);
     while (answer === undefined) {
       if (failure !== undefined) throw failure;
       yield;

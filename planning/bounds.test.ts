@@ -66,6 +66,14 @@ describe("utilisation", () => {
   });
 });
 
+test("services alone are often late where many jobs run on a slow kind", () => {
+  // 10 ms on the fast kind, 20 on the slow one: with as many of both, a third of the jobs are late.
+  const one = boundsOf({ a: { model: "half" } }, { latencyMs: 15, percentile: 90 });
+  expect([one.areOftenLate([[1, 1]], 3), one.areOftenLate([[1, 1]], 4)]).toEqual([true, false]);
+  expect([one.areOftenLate([[9, 1]], 0.4), one.areOftenLate([[9, 1]], 0.7)]).toEqual([true, false]);
+  expect(one.areOftenLate([[9, 0]], 0.01)).toBe(false);
+});
+
 describe("services alone take too long", () => {
   test("where an exponential's percentile is beyond the SLO, and not before", () => {
     // P(S <= 46.1 ms) is 99%.

@@ -8,6 +8,7 @@
  */
 
 import { Sampler } from "../engine/random/sampler.ts";
+import { RandomStream } from "../engine/random/stream.ts";
 import { offeredRatePerS } from "../engine/stability/judge-stability.ts";
 import { visitRatios } from "../engine/stability/offered-load.ts";
 import { meanOf, sumOf } from "../engine/statistics/estimate.ts";
@@ -182,11 +183,33 @@ export class ServiceBounds {
   servesTooSlowly(rows: readonly Row[]): boolean {
     const variates = this.#variates;
     if (variates === null) return false;
-    const times = this.#timesOn(this.#fastest(rows), variates);
-    return this.#goals.some(({ pipeline, share }) => {
-      const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
-      const late = lateShare(system, times);
+    const shares = this.#lateShares(this.#timesOn(this.#fastest(rows), variates));
+    return shares.some(({ late, share }) => {
       return 1 - late + SIGMAS * Math.sqrt((late * (1 - late)) / DRAWS) < share;
+    });
+  }
+
+  /** Whether services alone make more than such a part late of what may be, jobs going where most can be done. */
+  areOftenLate(rows: readonly Row[], part: number): boolean {
+    const variates = this.#variates;
+    if (variates === null) return false;
+    const chance = new RandomStream("1", "kinds");
+    const times = rows.map((row, task) => {
+      const untilPerS = row.map((_, kind) => this.rowPerS(task, row.slice(0, kind + 1), 1));
+      const services = this.#replicas[task].map((id) => this.system.replicas[id]?.service);
+      return variates[task].map((variate) => {
+        const at = chance.uniform() * (untilPerS.at(-1) as number);
+        return services[untilPerS.findIndex((until) => at < until)].sampleUs(variate, 1);
+      });
+    });
+    return this.#lateShares(times).some(({ late, share }) => late > part * (1 - share));
+  }
+
+  /** By goal. */
+  #lateShares(times: readonly Float64Array[]) {
+    return this.#goals.map(({ pipeline, share }) => {
+      const system = this.system.pipelines.find(({ name }) => name === pipeline) as PipelineSystem;
+      return { late: lateShare(system, times), share };
     });
   }
 

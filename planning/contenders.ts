@@ -10,6 +10,7 @@ import { PRESETS } from "../schedulers/registry.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
 import { shareResources, slowEachOther } from "./left-out.ts";
+import type { Relaxed } from "./relaxation.ts";
 import type { Shape, Space } from "./space.ts";
 
 export type Parameters = Readonly<Record<string, Parameter>>;
@@ -34,6 +35,8 @@ export interface Choice {
   readonly bounds: ServiceBounds;
   /** Whether replicas of one machine slow each other down, or take each other's resources. */
   readonly slowsDown: boolean;
+  /** Programs without cuts, which schedulers share, and their solutions. */
+  readonly solved: Map<string, Relaxed>;
   /** Schedulers of the user. */
   readonly own: SimulationInputs["own"];
 }
@@ -52,7 +55,7 @@ export function choiceOf(
 ): Choice {
   const bounds = new ServiceBounds(document, inputs, space, goals);
   const slowsDown = slowEachOther(document.cluster, inputs) || shareResources(document);
-  return { space, bounds, slowsDown, own: inputs.own };
+  return { space, bounds, slowsDown, solved: new Map(), own: inputs.own };
 }
 
 /** Throws Fault("invalid-input") for a scheduler that refuses the scenario. */

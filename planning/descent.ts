@@ -5,7 +5,14 @@ import { isBornOut, type Look, lookedAt, MOST_SETTLING, relaxedLook } from "./lo
 import { shortageOf } from "./missing.ts";
 import { busiestFirst, cheaper, filled } from "./moves.ts";
 import { BOUND_ERROR, isRuledOut, wideError } from "./outlook.ts";
-import { type Cut, type Headroom, isWithin, type Relaxed, relaxed } from "./relaxation.ts";
+import {
+  type Above,
+  type Cut,
+  type Headroom,
+  isWithin,
+  type Relaxed,
+  relaxed,
+} from "./relaxation.ts";
 import type { Row } from "./space.ts";
 import { costOfTried, nearer, note, type Problem, ranked, type Tried } from "./standing.ts";
 import type { Trial } from "./trial.ts";
@@ -18,6 +25,9 @@ const HEADROOMS: readonly Headroom[] = [
   ...[0.25, 0.5, 0.75, 1, 1.5, 2, 3].map((roots) => (least: number) => 1 + roots / least ** 0.5),
   ...[1.6, 2, 2.5, 4, 8].map((factor) => () => factor),
 ];
+/** Parts of what may be late that services alone may make so in first clusters; how well the part of SLOs for these is known. */
+const FOR_SERVICES = [0.5, 0.8, 0.3];
+const PRECISION = 0.03;
 /** Part of the incumbent's cost from which on a bound is close enough. */
 const CLOSE = 0.98;
 /** Steps up from a cluster that misses. */
@@ -128,13 +138,32 @@ export class Descent {
       yield* this.keeps(confirmed.contender.shape.rows);
     // The programs of a scheduler with as large batches are the same.
     const isSame = other?.choice === choice && String(other.batches) === String(batches);
-    for (const headroom of isSame ? [] : HEADROOMS) {
-      const { rows } = yield* this.#relaxed(headroom);
-      const full = rows && filled(this.alternative, rows);
-      if (full === null || this.#costOf(full) >= limit - 1e-9 || (yield* this.keeps(full))) break;
+    for (const late of isSame ? [] : FOR_SERVICES) {
+      const part = yield* this.#partFor(late);
+      for (const headroom of HEADROOMS) {
+        const { rows } = yield* this.#relaxed({ headroom, part });
+        const full = rows && filled(this.alternative, rows);
+        const best = Math.min(limit, ...this.passed.map(costOfTried));
+        if (full === null || this.#costOf(full) >= best - 1e-9 || (yield* this.keeps(full))) break;
+      }
     }
     if (confirmed === null && this.passed.length === 0) yield* this.isFeasible();
     yield* this.#downwards(until);
+  }
+
+  /** The largest part of SLOs for mean services with which these make no more than so large a part late of what may be. */
+  *#partFor(late: number): Generator<undefined, number> {
+    const within = (part: number) => this.#relaxed({ headroom: HEADROOMS[0], part });
+    const isLate = ({ rows }: Relaxed): boolean =>
+      rows !== null && this.alternative.choice.bounds.areOftenLate(rows, late);
+    if (!isLate(yield* within(Number.POSITIVE_INFINITY))) return Number.POSITIVE_INFINITY;
+    let [tight, loose] = [0, 1];
+    while (loose - tight > PRECISION) {
+      const part = (tight + loose) / 2;
+      if (isLate(yield* within(part))) loose = part;
+      else tight = part;
+    }
+    return (yield* within(tight)).rows === null ? loose : tight;
   }
 
   #costOf(rows: readonly Row[]): number {
@@ -170,10 +199,11 @@ export class Descent {
 
   /** The most capacity over jobs that all machines together have, `isInTime` or however late: to 1% of the jobs. */
   *most(isInTime: boolean): Generator<undefined, { factor: number; rows: Relaxed["rows"] }> {
-    let { rows } = yield* this.#relaxed(() => 0, isInTime);
+    const above = (factor: number) => ({ headroom: () => factor, part: Number.POSITIVE_INFINITY });
+    let { rows } = yield* this.#relaxed(above(0), isInTime);
     let factor = 0;
     for (let step = 64; step > 0.005; step /= 2) {
-      const more = yield* this.#relaxed(() => factor + step, isInTime);
+      const more = yield* this.#relaxed(above(factor + step), isInTime);
       if (more.rows !== null) [factor, rows] = [factor + step, more.rows];
     }
     return { factor, rows };
@@ -197,10 +227,10 @@ export class Descent {
     }
   }
 
-  *#relaxed(headroom: Headroom | null = null, isInTime = true): Generator<undefined, Relaxed> {
-    const cuts = headroom === null ? this.#cuts : [];
+  *#relaxed(above: Above | null = null, isInTime = true): Generator<undefined, Relaxed> {
+    const cuts = above === null ? this.#cuts : [];
     const { laboratory, solve } = this.#problem;
-    return yield* laboratory.watched(relaxed(this.alternative, solve, cuts, headroom, isInTime));
+    return yield* laboratory.watched(relaxed(this.alternative, solve, cuts, above, isInTime));
   }
 
   /** As far as the bound is not close to what is known. */

@@ -89,8 +89,8 @@ describe("a plan for one queue", () => {
   });
 
   test("tells a bound that reaches its cost without the last digits of the solver", () => {
-    const short: Solver = function* (program, nodes) {
-      const found = yield* solve(program, nodes);
+    const short: Solver = function* (program, limits) {
+      const found = yield* solve(program, limits);
       return { ...found, bound: found.bound * (1 - 1e-9) };
     };
     const text = queue(12).replace("latencyMs: 400", "latencyMs: 2000");

@@ -8,7 +8,13 @@
  *   Σ_t x_tk <= Σ_n slots_nk m_n       with room for them, above each size of memory
  *   Σ_k late_tk f_tk <= most late      of jobs on slow kinds so many are late even without a wait
  *   cuts                               not all x_tk <= those of a shape that missed, or fewer on slow kinds
+ *
+ * With headroom it is no bound but a first cluster, which leaves time for waits on each way through a pipeline:
+ *
+ *   s_t = Σ_k time_tk f_tk / jobs_t    mean service
+ *   part × SLO >= e_t >= e_b + s_t     end without waits, after each task b before
  */
+import type { System } from "../engine/system/system.ts";
 import type { Alternative, Choice } from "./contenders.ts";
 import type { Row } from "./space.ts";
 import type { Solver } from "./standing.ts";
@@ -25,6 +31,9 @@ export interface Relaxed {
 /** Programs take three nodes at most, as a rule. A bound in seconds made plans depend on the load of the machine. */
 const NODES = 20;
 const MOST_NODES = 1000;
+/** Of a program's optimum, what a solution may miss: HiGHS' own, and where simulations go on from it. */
+const EXACT = 1e-4;
+const NEAR = 0.01;
 /** With headroom, so many times fewer jobs than may be go to kinds on which more of them are late. */
 const FEW = 20;
 /** A load of exactly 1 keeps up with regular arrivals alone, which other bounds leave to simulation. */
@@ -33,12 +42,19 @@ const FULL = 1 - 1e-9;
 /** Capacity over a task's jobs, by the replicas that these take at the least. */
 export type Headroom = (least: number) => number;
 
+/** A program for a first cluster, which is no bound. */
+export interface Above {
+  readonly headroom: Headroom;
+  /** Of an SLO, what mean services may take on any way through the pipeline. */
+  readonly part: number;
+}
+
 /** `isInTime`: no more jobs than may be late even without a wait. */
 export function* relaxed(
   alternative: Alternative,
   solve: Solver,
   cuts: readonly Cut[],
-  headroom: Headroom | null,
+  above: Above | null,
   isInTime: boolean,
 ): Generator<undefined, Relaxed> {
   const { choice, proceeds } = alternative;
@@ -47,19 +63,23 @@ export function* relaxed(
     choice.bounds.lateness(t);
     yield;
   }
-  const program = programOf(alternative, cuts, headroom, isInTime);
-  const quick = yield* solve(program, NODES);
+  const program = programOf(alternative, cuts, above, isInTime);
+  const known = choice.solved.get(program);
+  if (known !== undefined) return known;
+  const gap = above === null ? EXACT : NEAR;
+  const quick = yield* solve(program, { nodes: NODES, gap });
   const isCut = quick.values === null && quick.bound < Number.POSITIVE_INFINITY;
-  const { bound, values } = isCut ? yield* solve(program, MOST_NODES) : quick;
-  if (values === null) return { bound, rows: null };
-  const rows = runsOn.map((runs, t) => runs.map((_, k) => Math.round(values[`x${t}_${k}`] ?? 0)));
-  return { bound, rows };
+  const { bound, values } = isCut ? yield* solve(program, { nodes: MOST_NODES, gap }) : quick;
+  const rowOf = (t: number) => runsOn[t].map((_, k) => Math.round(values?.[`x${t}_${k}`] ?? 0));
+  const found = { bound, rows: values && [...tasks.keys()].map(rowOf) };
+  if (cuts.length === 0) choice.solved.set(program, found);
+  return found;
 }
 
 function programOf(
   { choice, batches, isOpen, proceeds }: Alternative,
   cuts: readonly Cut[],
-  headroom: Headroom | null,
+  above: Above | null,
   isInTime: boolean,
 ): string {
   const { space, bounds } = choice;
@@ -77,21 +97,24 @@ function programOf(
     lines.push(`${replicas} >= ${low}`, `${replicas} <= ${high}`);
     const known = bounds.jobs(t, !isOpen) * FULL;
     // Jobs that may be left out need no capacity; an incumbent has it.
-    const jobs = headroom !== null ? known || bounds.mostJobs(t) : proceeds ? 0 : known;
+    const jobs = above !== null ? known || bounds.mostJobs(t) : proceeds ? 0 : known;
     if (jobs <= 0) continue;
     lines.push(`${kinds.map((k) => `f${t}_${k}`).join(" + ")} >= ${jobs}`);
     const capacities = kinds.map((k) => bounds.capacityPerS(t, k, batches[t]));
-    const factor = headroom?.(jobs / Math.max(...capacities)) ?? 1;
+    const factor = above?.headroom(jobs / Math.max(...capacities)) ?? 1;
     for (const [i, k] of kinds.entries())
       lines.push(`${factor} f${t}_${k} - ${capacities[i]} x${t}_${k} <= 0`);
+    const times = kinds.map((k) => `- ${bounds.meanMs(t, k) / jobs} f${t}_${k}`);
+    if (above !== null) lines.push(`s${t} ${times.join(" ")} = 0`);
     const late = bounds.lateness(t);
     if (late === null || !isInTime) continue;
-    const least = headroom === null ? 0 : Math.min(...kinds.map((k) => late.perJob[k]));
+    const least = above === null ? 0 : Math.min(...kinds.map((k) => late.perJob[k]));
     const terms = kinds.filter((k) => late.perJob[k] > least);
     const sum = terms.map((k) => `${late.perJob[k] - least} f${t}_${k}`).join(" + ");
-    const most = headroom === null ? late.mostPerS : late.mostPerS / FEW;
+    const most = above === null ? late.mostPerS : late.mostPerS / FEW;
     if (terms.length > 0) lines.push(`${sum} <= ${most}`);
   }
+  if (above !== null && isInTime) lines.push(...withinPart(bounds.system, above.part));
   for (const { kind, tasks: those, slots } of room) {
     const users = those.filter((t) => runsOn[t][kind]);
     if (users.length === 0) continue;
@@ -121,6 +144,18 @@ function programOf(
     ...(binary.length === 0 ? [] : ["Binary", ` ${binary.join(" ")}`]),
     "End",
   ].join("\n");
+}
+
+/** No way through a pipeline takes more than a part of its SLO. */
+function withinPart({ pipelines }: System, part: number): readonly string[] {
+  const limited = pipelines.filter(({ sloUs }) => part * sloUs < Infinity);
+  return limited.flatMap(({ tasks, sloUs }, p) =>
+    tasks.flatMap(({ pool, predecessors }, t) => [
+      `e${p}_${t} - s${pool} >= 0`,
+      ...predecessors.map((before) => `e${p}_${t} - e${p}_${before} - s${pool} >= 0`),
+      `e${p}_${t} <= ${(part * sloUs) / 1000}`,
+    ]),
+  );
 }
 
 /** Whether the other cut rules out all that this one does. */

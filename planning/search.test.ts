@@ -8,7 +8,22 @@ import { makePlans } from "./plan.ts";
 import { solve } from "./solve.test-support.ts";
 import type { Known } from "./trial.ts";
 
-const BUDGET = 2_400_000;
+/** Plans the scenario alone within so many requests; the share of them that were spent besides. */
+function planWithin(budget: number, text: string) {
+  const loaded = parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
+  let requests = 0;
+  const known: Known = {
+    get: () => undefined,
+    set: (_, run) => {
+      requests += run.requests;
+    },
+  };
+  const spent = () => requests / budget;
+  const pace = { spent, isOver: () => spent() >= 1 };
+  const options = { mostReplicas: 64, schedulers: [], solve, known, pace };
+  const [plan] = finished(makePlans(loaded, NO_INPUTS, options));
+  return { plan, spent: spent() };
+}
 
 test("with one scheduler goes on after the quarter in which it found its first plan", () => {
   const text = `
@@ -34,18 +49,34 @@ cluster:
 workload: { arrivals: poisson, ratePerS: 38, durationS: 60, warmupS: 10 }
 run: { seed: 11, replications: 4 }
 `;
-  const loaded = parseScenario(text, "s.yaml", () => "", {}, { checkScheduler });
-  let requests = 0;
-  const known: Known = {
-    get: () => undefined,
-    set: (_, run) => {
-      requests += run.requests;
-    },
-  };
-  const spent = () => requests / BUDGET;
-  const pace = { spent, isOver: () => spent() >= 1 };
-  const options = { mostReplicas: 64, schedulers: [], solve, known, pace };
-  const [{ state }] = finished(makePlans(loaded, NO_INPUTS, options));
-  expect(state).toBe("confirmed");
-  expect(spent()).toBeGreaterThan(0.5);
+  const { plan, spent } = planWithin(2_400_000, text);
+  expect(plan.state).toBe("confirmed");
+  expect(spent).toBeGreaterThan(0.5);
+});
+
+test("its first plan has slow machines for some tasks where each could run on them, but not all", () => {
+  const names = Array.from({ length: 6 }, (_, i) => `t${i}`);
+  const tasks = names.map((name, i) => {
+    return `      ${name}: { model: m${i === 0 ? "" : `, after: [${names[i - 1]}]`} }`;
+  });
+  const text = `
+name: chain
+pipelines:
+  p:
+    slo: { latencyMs: 400, percentile: 99 }
+    tasks:
+${tasks.join("\n")}
+models:
+  m: { service: { distribution: lognormal, meanMs: 20, cv: 0.5 } }
+cluster:
+  nodes:
+    - { name: fast, count: 60, devices: { gpu: 1 }, costPerHour: 1 }
+    - { name: slow, count: 120, devices: { cpu: { slots: 1, speed: 0.4 } }, costPerHour: 0.25 }
+  replicas: { ${names.map((name) => `${name}: 1`).join(", ")} }
+workload: { arrivals: poisson, ratePerS: 200, durationS: 60, warmupS: 5 }
+run: { seed: 1, replications: 5 }
+`;
+  const { plan } = planWithin(300_000, text);
+  // On slow machines alone all are late; fast ones alone cost 30, as a task needs more than four.
+  expect(plan.best?.cost).toBeLessThan(26);
 });

@@ -3,7 +3,7 @@ import { solved } from "../schedulers/rules/solver.ts";
 import type { Solver } from "./standing.ts";
 
 /** As `openSolver` of the library, in this process. */
-export const solve: Solver = function* (program, nodes) {
+export const solve: Solver = function* (program, limits) {
   yield;
-  return solved(highs, program, { nodes });
+  return solved(highs, program, limits);
 };

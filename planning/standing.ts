@@ -3,7 +3,7 @@
 import { estimate, sumOf } from "../engine/statistics/estimate.ts";
 import type { Goal } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
-import type { Solution } from "../schedulers/rules/solver.ts";
+import type { Solution, SolverLimits } from "../schedulers/rules/solver.ts";
 import type { Alternative, Choice, Contender, Parameters } from "./contenders.ts";
 import { assuredOf, COMFORTABLE, reachOf, scoreOf, spanOf } from "./outlook.ts";
 import type { Asked } from "./question.ts";
@@ -11,8 +11,8 @@ import { relaxationS } from "./settling.ts";
 import type { Row } from "./space.ts";
 import { type Confirmed, FIRST_REPLICATIONS, type Laboratory, type Trial } from "./trial.ts";
 
-/** Solves a program in CPLEX's LP format, within so many nodes. Yields meanwhile. */
-export type Solver = (program: string, nodes: number) => Generator<undefined, Solution>;
+/** Solves a program in CPLEX's LP format. Yields meanwhile. */
+export type Solver = (program: string, limits: SolverLimits) => Generator<undefined, Solution>;
 
 /** Everything that a search gets. */
 export interface Problem {

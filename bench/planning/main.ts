@@ -7,7 +7,7 @@ import { join } from "node:path";
 import yargs from "yargs";
 import { loadHighs } from "../../build/load-highs.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
-import { type Solution, solved } from "../../schedulers/rules/solver.ts";
+import { type Solution, type SolverLimits, solved } from "../../schedulers/rules/solver.ts";
 import { exhausted, planned } from "./exhaustive.ts";
 import { type KnownAnswer, knownAnswer } from "./known-truth.ts";
 import { type LargeAnswer, largeAnswer, largeProblems } from "./large.ts";
@@ -35,9 +35,9 @@ interface Compared {
 }
 
 const highs = await loadHighs();
-function* solve(program: string, nodes: number): Generator<undefined, Solution> {
+function* solve(program: string, limits: SolverLimits): Generator<undefined, Solution> {
   yield;
-  return solved(highs, program, { nodes });
+  return solved(highs, program, limits);
 }
 
 const untilMs = performance.now() + 1000 * seconds;
