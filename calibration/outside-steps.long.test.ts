@@ -1,8 +1,8 @@
 /** A language model on another server, whose times are known, measured from outside as `calibrate` does. */
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { listening } from "../checks/support/listening.test-support.ts";
 import { externalWriter } from "../cluster/worker/external-writer.ts";
 import { fitSteps } from "./fit-steps.ts";
 import { measureOutside } from "./outside-steps.ts";
@@ -32,8 +32,7 @@ function serverOfKnownTimes(): Server {
 
 test("finds what prompts and answers take on a server of known times", async () => {
   const server = serverOfKnownTimes();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `http://127.0.0.1:${await listening(server)}`;
   try {
     const open = () => externalWriter({ url, model: "m", timeoutS: 60 });
     const grid = { maxSequences: 4, longest: 256, seconds: 1 };

@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
 import { hostname } from "node:os";
 import { describe, expect, test } from "vitest";
+import { freePorts } from "../checks/support/listening.test-support.ts";
 import { needs } from "../checks/support/needs.test-support.ts";
 import { eventually } from "../cluster/deployment.test-support.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
@@ -57,7 +57,7 @@ describe.skipIf(!needs("/proc/stat", existsSync("/proc/stat")))("on a real host"
   });
 
   test("a server at the address of a model is the run's, with the processes below it", async () => {
-    const port = await freePort();
+    const [port] = await freePorts(1);
     const serve = `
       require("node:net").createServer().listen(process.argv[1], "127.0.0.1");
       require("node:child_process").spawn("sleep", ["20"]);`;
@@ -81,11 +81,3 @@ describe.skipIf(!needs("/proc/stat", existsSync("/proc/stat")))("on a real host"
     child.kill();
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
-}

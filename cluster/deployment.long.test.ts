@@ -1,9 +1,10 @@
 /** How a deployment ends: by other signals than the quick test's, and apart from the command that started it. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { listening } from "../checks/support/listening.test-support.ts";
 import { needs } from "../checks/support/needs.test-support.ts";
 import { startDeployment } from "./deploy/deployment.ts";
 import { clusterDown, clusterStatus, clusterUp } from "./deploy/state.ts";
@@ -94,8 +95,7 @@ describe("a deployment", () => {
 
   it("reports why a process does not come up, and leaves no process behind", async () => {
     const taken = createServer();
-    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
-    const basePort = (taken.address() as AddressInfo).port;
+    const basePort = await listening(taken);
     const options = { document: noOp(), inputs: NO_INPUTS, seed: "test", basePort };
     const started = startDeployment({ ...options, backend: "replay" });
     await expect(started).rejects.toMatchObject({

@@ -1,18 +1,13 @@
 /** A language model on another server, by OpenAI's completions: one that writes, and some that fail. */
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
+import { listening } from "../checks/support/listening.test-support.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { eventually, withDeployment } from "./deployment.test-support.ts";
 import { divergence, run } from "./measured-run.test-support.ts";
 import { externalWriter } from "./worker/external-writer.ts";
 
 const TOKEN = JSON.stringify({ choices: [{ text: "a" }] });
-
-async function listening(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
 
 const STEPS = { prefill: [2, 0, 0], decode: [2, 0, 0] };
 
@@ -41,7 +36,7 @@ test("a measured run has the times of tokens of a foreign server, and its log re
     }
     response.end("data: [DONE]\n\n");
   });
-  const external = { url: await listening(server), model: "m" };
+  const external = { url: `http://127.0.0.1:${await listening(server)}`, model: "m" };
   const document = writer({ external });
   try {
     await withDeployment({ document, backend: "engines" }, async (deployment) => {
@@ -86,7 +81,7 @@ async function served(
     if (ends) response.end();
   });
   try {
-    await use(await listening(server));
+    await use(`http://127.0.0.1:${await listening(server)}`);
     expect(await eventually(() => open.requests === 0)).toBe(true);
   } finally {
     server.close();

@@ -1,9 +1,9 @@
 /** Servers of the protocol that are not ours, as what runs a model; each skipped where it is not. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { freePorts } from "../checks/support/listening.test-support.ts";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { chain, floats, outputsOf, sendPayload, sendTensor } from "./backends.test-support.ts";
 import type { Deployment } from "./deploy/deployment.ts";
@@ -72,7 +72,7 @@ describe("a server in Python, by grpcio", () => {
         copyFileSync(join(certs, `gateway.${kind}`), join(certs, `server.${kind}`));
       }
       writeFileSync(join(certs, "token"), "very-secret-token");
-      const port = await freePort();
+      const [port] = await freePorts(1);
       const external = {
         address: `127.0.0.1:${port}`,
         model: "reverse",
@@ -138,7 +138,7 @@ describe("MLServer", () => {
     const model = { inputs: tensor("x"), outputs: tensor("y") };
     const named = { name: "triple", implementation: "triple.Triple", ...model };
     writeFileSync(join(dir, "model-settings.json"), JSON.stringify(named));
-    const [http_port, grpc_port, metrics_port] = await Promise.all([1, 2, 3].map(freePort));
+    const [http_port, grpc_port, metrics_port] = await freePorts(3);
     const ports = { http_port, grpc_port, metrics_port };
     const settings = { ...ports, host: "127.0.0.1", parallel_workers: 0 };
     writeFileSync(join(dir, "settings.json"), JSON.stringify(settings));
@@ -159,14 +159,3 @@ describe("MLServer", () => {
     });
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
-}

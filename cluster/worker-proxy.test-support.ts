@@ -2,8 +2,8 @@
  * A proxy in front of a worker's port that can let its connections die, or be slow. Bytes of a dead
  * connection vanish in both directions, and neither end hears of it, as when a network forgets it.
  */
-import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { listening } from "../checks/support/listening.test-support.ts";
 
 interface Passage {
   readonly ends: readonly [Socket, Socket];
@@ -11,6 +11,7 @@ interface Passage {
 }
 
 export class WorkerProxy {
+  readonly address: string;
   /** Connections that came so far. */
   connections = 0;
   readonly #server: Server;
@@ -19,7 +20,8 @@ export class WorkerProxy {
   #swallows = false;
   #bytesPerMs = Number.POSITIVE_INFINITY;
 
-  private constructor(server: Server, worker: string) {
+  private constructor(server: Server, worker: string, ownPort: number) {
+    this.address = `127.0.0.1:${ownPort}`;
     const { hostname, port } = new URL(`tcp://${worker}`);
     this.#worker = { host: hostname, port: Number(port) };
     this.#server = server;
@@ -29,13 +31,7 @@ export class WorkerProxy {
   /** `worker` is its address, host:port. */
   static async before(worker: string): Promise<WorkerProxy> {
     const server = createServer({ noDelay: true });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    return new WorkerProxy(server, worker);
-  }
-
-  get address(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return new WorkerProxy(server, worker, await listening(server));
   }
 
   /** Connections die: those that there are, and those that come until `let`. */

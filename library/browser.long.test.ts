@@ -1,11 +1,11 @@
 /** The bundle in a real browser: the digests of scenarios/digests.json, from the same scenarios. */
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { basename, dirname, join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
+import { listening } from "../checks/support/listening.test-support.ts";
 import { shortDigest } from "../engine/basics/digest.ts";
 import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";
 import { hasChromium, launchChromium } from "./chromium.test-support.ts";
@@ -38,8 +38,7 @@ beforeAll(async () => {
   page = await browser.newPage();
   page.on("console", (message) => problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(error.message));
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/browser.js`;
+  const address = `http://127.0.0.1:${await listening(server)}/browser.js`;
   // As text: the test runner would rewrite the import of a function.
   await page.evaluate(`import("${address}").then((entry) => { window.tandem = entry; })`);
 });

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { listening } from "../checks/support/listening.test-support.ts";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { writeCertificates } from "../cluster/security/tls.ts";
 import { web } from "./cluster.ts";
@@ -13,8 +13,7 @@ test("the web app hears a server of our own authority answer where it is told to
   await writeCertificates(certs, { hosts: [], days: 1, force: false, newAuthority: false });
   const [key, cert] = ["key", "crt"].map((end) => readFileSync(join(certs, `gateway.${end}`)));
   const server = createServer({ key, cert }, (_, answer) => answer.end("{}"));
-  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `https://127.0.0.1:${await listening(server)}`;
   const silenceOf = async (options: { readonly certs?: string }) => {
     const app = await web({ url, port: 0, ...options });
     return app.silence.finally(() => app.close());

@@ -3,19 +3,13 @@
 import { createServer, type Server } from "node:http";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { listening } from "../checks/support/listening.test-support.ts";
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "../cluster/deployment.test-support.ts";
 import type { HttpServer } from "../cluster/rest/http-server.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
 import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
-import {
-  axeViolations,
-  listening,
-  openPage,
-  PATIENCE,
-  sendAtOnce,
-  serveFiles,
-} from "./page.test-support.ts";
+import { axeViolations, openPage, PATIENCE, sendAtOnce, serveFiles } from "./page.test-support.ts";
 
 const TOKEN = "kserve-token";
 
@@ -66,7 +60,11 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
   let web: HttpServer;
 
   beforeAll(async () => {
-    web = await serveWeb({ url: await listening(foreign), port: 0, ca: null });
+    web = await serveWeb({
+      url: `http://127.0.0.1:${await listening(foreign)}`,
+      port: 0,
+      ca: null,
+    });
   });
   afterAll(async () => {
     await web.close();
@@ -153,7 +151,7 @@ describe.skipIf(!hasChromium)("the app as static files of another server", () =>
 
   test("sends by itself to a server without a proxy, and gives up what never comes", async () => {
     const foreign = foreignServer(CORS);
-    const server = encodeURIComponent(await listening(foreign));
+    const server = encodeURIComponent(`http://127.0.0.1:${await listening(foreign)}`);
     const { page } = await openPage(browser, `${origin}/#server=${server}&send=none&model=iris`);
     await page.getByText("it asks for a token").waitFor(PATIENCE);
     await page.getByRole("textbox", { name: "Token" }).fill(TOKEN);

@@ -10,9 +10,9 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "./listening.test-support.ts";
 import { needs } from "./needs.test-support.ts";
 
 const PROGRAMS = ["munged", "slurmctld", "slurmd", "sbatch", "setpriv"];
@@ -192,19 +192,6 @@ function commandOf(pid: string): string {
   } catch {
     return "";
   }
-}
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = servers.map(
-    (server) =>
-      new Promise<number>((resolve) => {
-        server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port));
-      }),
-  );
-  const found = await Promise.all(ports);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return found;
 }
 
 async function eventuallyTrue(holds: () => boolean): Promise<void> {

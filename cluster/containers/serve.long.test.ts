@@ -1,9 +1,9 @@
 /** `tandem cluster serve` as a supervisor of any kind starts it: processes from a configuration file. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
+import { freePorts } from "../../checks/support/listening.test-support.ts";
 import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { isRunning, NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
 import { InferenceClient } from "../protocol/client.ts";
@@ -18,18 +18,9 @@ const place = (name: string): string => join(folder, name);
 const started: ChildProcess[] = [];
 let ports: readonly number[];
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 beforeAll(async () => {
   // The gateway takes two in a row.
-  const free = await Promise.all(Array.from({ length: 4 }, freePort));
-  ports = [free[0], free[1], free[2], free[3]];
+  ports = await freePorts(4);
   const workers = [
     { name: "first", replicas: ["detect-1", "plate-1"], address: `127.0.0.1:${ports[0]}` },
     { name: "second-0", replicas: ["detect-2"], address: `localhost:${ports[1]}` },

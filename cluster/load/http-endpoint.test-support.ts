@@ -1,7 +1,7 @@
 /** An HTTP endpoint of the tests' own, on a real socket. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { listening } from "../../checks/support/listening.test-support.ts";
 import type { WorkloadDocument } from "../../scenario/schema/scenario.ts";
 import { workloadSchema } from "../../scenario/schema/workload.ts";
 import { NO_ACCESS } from "../security/client-access.ts";
@@ -20,9 +20,8 @@ export async function withEndpoint<T>(
     request.on("data", (part: Buffer) => parts.push(part));
     request.on("end", () => handler(request, response, Buffer.concat(parts)));
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   try {
-    return await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}/endpoint`);
+    return await use(`http://127.0.0.1:${await listening(server)}/endpoint`);
   } finally {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));

@@ -2,10 +2,11 @@
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { connect as connectHttp2, performServerHandshake } from "node:http2";
-import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { listening } from "../../checks/support/listening.test-support.ts";
 import { eventually } from "../deployment.test-support.ts";
 import { entryPoint } from "../processes/link.ts";
 import { answerPieces, connectedPair, GatewayPorts } from "./gateway-ports.ts";
@@ -27,8 +28,7 @@ const ports = new GatewayPorts(
 let here = { grpc: 0, http: 0 };
 
 beforeAll(async () => {
-  await once(echo.listen(0, "127.0.0.1"), "listening");
-  const { port } = echo.address() as AddressInfo;
+  const port = await listening(echo);
   here = await ports.lead({ grpc: port, http: 1 }, { grpc: 0, http: 0 });
 });
 afterAll(() => {

@@ -1,11 +1,11 @@
 /** Traces of a real deployment, received by an OTLP/HTTP receiver on a real socket. */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
+import { listening } from "../../checks/support/listening.test-support.ts";
 import { RunLog } from "../../engine/dispatch/run-log.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { measuredRun } from "../deploy/measured-run.ts";
@@ -49,8 +49,7 @@ async function collector(): Promise<{ server: Server; url: string; spans: Receiv
     spans.push(...spansOf(JSON.parse(Buffer.concat(chunks).toString()) as Otlp));
     response.writeHead(200, { "content-type": "application/json" }).end("{}");
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, spans };
+  return { server, url: `http://127.0.0.1:${await listening(server)}`, spans };
 }
 
 const attribute = ({ attributes }: ReceivedSpan, key: string): unknown => {
@@ -283,8 +282,7 @@ describe("a collector", () => {
     const server = createServer((request, response) => {
       request.resume().on("end", () => answer(response));
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`;
+    const url = `http://127.0.0.1:${await listening(server)}/v1/traces`;
     const options = { document: twoTasks(), backend: "replay", trace: url, directory } as const;
     let stoppingMs = 0;
     await withDeployment(options, async ({ gateway, stop }) => {

@@ -1,15 +1,14 @@
 /** A server that hangs up, as one with TLS does on a client without. */
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { createServer } from "node:net";
 import { Client, credentials, type ServiceError } from "@grpc/grpc-js";
 import { expect, it } from "vitest";
+import { listening } from "../../checks/support/listening.test-support.ts";
 import { getJson } from "../security/client-access.ts";
 import { faultOf, reasonOf } from "./status.ts";
 
 it("a server that hangs up is an error with the next step, over REST and gRPC", async () => {
-  const server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const server = createServer((socket) => socket.destroy());
+  const address = `127.0.0.1:${await listening(server)}`;
   const rest = { hint: expect.stringContaining("begins with https://") };
   await expect(getJson(`http://${address}`)).rejects.toMatchObject(rest);
   const client = new Client(address, credentials.createInsecure());

@@ -1,7 +1,7 @@
 /** Calls of a REST side. */
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { listening } from "../../checks/support/listening.test-support.ts";
 import { getJson } from "./client-access.ts";
 
 const server = createServer((request, response) => {
@@ -10,8 +10,7 @@ const server = createServer((request, response) => {
 });
 let url: string;
 beforeEach(async () => {
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  url = `http://127.0.0.1:${await listening(server)}`;
 });
 afterEach(async () => {
   server.closeAllConnections();

@@ -2,11 +2,11 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { listening } from "../../checks/support/listening.test-support.ts";
 import { needs } from "../../checks/support/needs.test-support.ts";
 import { nameOptions } from "./client-access.ts";
 import {
@@ -91,9 +91,8 @@ async function handshake(
     });
     listener.on("tlsClientError", reject);
   });
-  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  const port = await listening(listener);
   const { ca } = readIdentity(folder, "client");
-  const { port } = listener.address() as AddressInfo;
   const identity = client === null ? { ca } : readIdentity(folder, client);
   const socket = connect({ port, host: "127.0.0.1", servername, ...identity });
   const connected = new Promise<CertificateRole | null>((resolve, reject) => {

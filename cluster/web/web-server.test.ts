@@ -1,7 +1,7 @@
 /** `tandem web` before a server that knows nothing of it: its page, its proxy, its measurements. */
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { listening } from "../../checks/support/listening.test-support.ts";
 import type { HttpServer } from "../rest/http-server.ts";
 import { serveWeb } from "./web-server.ts";
 
@@ -39,8 +39,7 @@ let web: HttpServer;
 let url: string;
 
 beforeAll(async () => {
-  await new Promise<void>((resolve) => foreign.listen(0, "127.0.0.1", resolve));
-  const { port } = foreign.address() as AddressInfo;
+  const port = await listening(foreign);
   web = await serveWeb({ url: `http://127.0.0.1:${port}`, port: 0, ca: null });
   url = `http://127.0.0.1:${web.port}`;
 });

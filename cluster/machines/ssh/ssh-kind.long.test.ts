@@ -2,10 +2,10 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { listening } from "../../../checks/support/listening.test-support.ts";
 import { needs } from "../../../checks/support/needs.test-support.ts";
 import { temporaryFolder } from "../../../checks/support/temporary-folder.test-support.ts";
 import type { ClusterState } from "../../deploy/state.ts";
@@ -310,8 +310,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
       spans.push(...spansIn(JSON.parse(Buffer.concat(chunks).toString())));
       response.writeHead(200, { "content-type": "application/json" }).end("{}");
     });
-    await new Promise<void>((resolve) => collector.listen(0, "127.0.0.1", resolve));
-    const { port } = collector.address() as AddressInfo;
+    const port = await listening(collector);
     const inventory = lab.inventory("traced.yaml");
     const { gateway } = up(inventory, "replay", ["--trace", `http://127.0.0.1:${port}`]);
     expect(await load(gateway.grpc)).toEqual({ completed: 200 });
