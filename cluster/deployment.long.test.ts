@@ -1,11 +1,9 @@
 /** How a deployment ends: by other signals than the quick test's, and apart from the command that started it. */
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { listening } from "../checks/support/listening.test-support.ts";
 import { needs } from "../checks/support/needs.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { startDeployment } from "./deploy/deployment.ts";
 import { clusterDown, clusterStatus, clusterUp } from "./deploy/state.ts";
 import {
@@ -16,6 +14,9 @@ import {
   noOp,
   twoTasks,
 } from "./deployment.test-support.ts";
+
+const directory = temporaryFolder("cluster");
+const OPTIONS = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" } as const;
 
 describe("a deployment", () => {
   it.each(["SIGINT", "SIGTERM"] as const)(
@@ -57,10 +58,8 @@ describe("a deployment", () => {
   });
 
   it("ends completely when its supervisor is killed", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "tandem-cluster-"));
-    const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
     try {
-      const state = await clusterUp(options, directory);
+      const state = await clusterUp(OPTIONS, directory);
       const pids = [state.gateway.pid, ...state.workers.map((w) => w.pid)];
       expect(pids.every(isRunning)).toBe(true);
       process.kill(state.supervisorPid, "SIGKILL");
@@ -68,16 +67,13 @@ describe("a deployment", () => {
       expect((await clusterStatus({ directory }))?.alive).toBe(false);
     } finally {
       await clusterDown({ directory });
-      rmSync(directory, { recursive: true, force: true });
     }
   });
 
   it("survives the command that started it; another command finds and stops it", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "tandem-cluster-"));
-    const options = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx" as const };
     try {
-      const state = await clusterUp(options, directory);
-      await expect(clusterUp(options, directory)).rejects.toMatchObject({ code: "usage" });
+      const state = await clusterUp(OPTIONS, directory);
+      await expect(clusterUp(OPTIONS, directory)).rejects.toMatchObject({ code: "usage" });
       const status = await clusterStatus({ directory });
       expect(status?.alive).toBe(true);
       expect(status?.report?.replicas).toEqual([{ name: "only-1", up: true, losses: 0 }]);
@@ -89,7 +85,6 @@ describe("a deployment", () => {
       expect(await clusterDown({ directory })).toBeNull();
     } finally {
       await clusterDown({ directory });
-      rmSync(directory, { recursive: true, force: true });
     }
   });
 

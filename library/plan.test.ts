@@ -1,8 +1,8 @@
 /** Plans of a space too large to list, and plans that are stopped. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { type PlanProgress, plan, report, scenario, sweep } from "./index.ts";
 import { plannedFigures } from "./planned-figures.ts";
 
@@ -30,7 +30,7 @@ workload: { arrivals: poisson, ratePerS: 12, durationS: 300, warmupS: 30 }
 run: { seed: 1, replications: 5 }
 `;
 
-const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+const folder = temporaryFolder("plan");
 const file = join(folder, "four.yaml");
 writeFileSync(file, FOUR);
 

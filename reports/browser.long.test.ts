@@ -1,11 +1,11 @@
 /** The page in a real browser: filters, columns, phone width, accessibility, and the size of a large one. */
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
 import type { ResultsDocument } from "../results/documents.ts";
 import { sweepDocument, validationDocument } from "./documents.test-support.ts";
@@ -57,18 +57,14 @@ function manyLoads(): ResultsDocument {
 }
 
 describe.skipIf(!hasChromium)("a report in a browser", () => {
-  let folder: string;
+  const folder = temporaryFolder("page");
   let browser: Browser;
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "tandem-page-"));
     browser = await launchChromium();
   }, WAIT_MS);
 
-  afterAll(async () => {
-    await browser?.close();
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterAll(() => browser?.close());
 
   async function written(results: ResultsDocument, options: object = {}): Promise<string> {
     writeFileSync(join(folder, "results.json"), JSON.stringify(results));

@@ -1,9 +1,9 @@
 /** The page in a real browser: its script runs to the end, and the page's own policy lets it. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
 import { sweepDocument, validationDocument } from "./documents.test-support.ts";
 import { writeReport } from "./write-report.ts";
@@ -12,10 +12,11 @@ const MARKS = ["point", "bar", "rect mark"]
   .map((kind) => `.chart svg [aria-roledescription="${kind}"]`)
   .join(",");
 
+const folder = temporaryFolder("browser");
+
 test.skipIf(!hasChromium)(
   "the report opens in a browser: charts drawn, tables that sort, no error and nothing blocked",
   async () => {
-    const folder = mkdtempSync(join(tmpdir(), "tandem-browser-"));
     const browser = await launchChromium();
     try {
       const write = (name: string, document: unknown) =>
@@ -58,7 +59,6 @@ test.skipIf(!hasChromium)(
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(400);
     } finally {
       await browser.close();
-      rmSync(folder, { recursive: true, force: true });
     }
   },
   120_000,

@@ -1,8 +1,8 @@
 /** The log lines of real processes. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import {
   eventually,
   noOp,
@@ -20,7 +20,7 @@ interface Line {
   readonly [field: string]: unknown;
 }
 
-const directory = mkdtempSync(join(tmpdir(), "tandem-logs-"));
+const directory = temporaryFolder("logs");
 const lines = (file: string): readonly Line[] =>
   readFileSync(join(directory, file), "utf8")
     .split("\n")

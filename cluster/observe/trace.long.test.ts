@@ -1,11 +1,11 @@
 /** Traces of a real deployment, received by an OTLP/HTTP receiver on a real socket. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { createServer, type Server, type ServerResponse } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { listening } from "../../checks/support/listening.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { RunLog } from "../../engine/dispatch/run-log.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { measuredRun } from "../deploy/measured-run.ts";
@@ -69,6 +69,8 @@ function batching(requests: number, waitMs = 30): ScenarioDocument {
     workload: { arrivals: "burst", requests },
   });
 }
+
+const folder = temporaryFolder("trace");
 
 describe("traces", () => {
   it("have one root per request, with each task's queue, wait, call and computation nested in it", async () => {
@@ -252,8 +254,7 @@ describe("traces", () => {
   });
 
   it("go to a file as lines of OTLP JSON from all processes", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "tandem-trace-"));
-    const file = join(directory, "traces.jsonl");
+    const file = join(folder, "traces.jsonl");
     const options = { document: twoTasks(), backend: "replay", trace: file } as const;
     await withDeployment(options, async ({ gateway }) => {
       const url = `${gateway.http}/v2/models/vehicles/infer`;
@@ -272,13 +273,12 @@ describe("traces", () => {
     expect(JSON.stringify(services)).toContain("tandem-worker");
     const spans = documents.flatMap(spansOf);
     expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(3);
-    rmSync(directory, { recursive: true });
   });
 });
 
 describe("a collector", () => {
   const traced = async (answer: (response: ServerResponse) => void): Promise<[string, number]> => {
-    const directory = mkdtempSync(join(tmpdir(), "tandem-trace-"));
+    const directory = mkdtempSync(join(folder, "collector-"));
     const server = createServer((request, response) => {
       request.resume().on("end", () => answer(response));
     });
@@ -298,7 +298,6 @@ describe("a collector", () => {
     server.closeAllConnections();
     server.close();
     const log = readFileSync(join(directory, "gateway.log"), "utf8");
-    rmSync(directory, { recursive: true });
     return [log, stoppingMs];
   };
 

@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { deployed } from "../deployed.test-support.ts";
 import { twoTasks } from "../deployment.test-support.ts";
 import { peer, ran } from "./peers.test-support.ts";
@@ -29,6 +29,7 @@ async function tritonClient(...options: readonly string[]): Promise<Checks> {
 }
 
 describe("foreign clients", () => {
+  const folder = temporaryFolder("schemathesis");
   const own = deployed({ document: twoTasks(), backend: "replay" });
   const http = () => own.http.replace("http://", "");
 
@@ -121,7 +122,7 @@ describe("foreign clients", () => {
     "schemathesis finds no answer of the REST side that its OpenAPI document does not allow",
     async () => {
       // Which policies take which parameters is beyond a schema, so valid data may be refused.
-      const config = join(mkdtempSync(join(tmpdir(), "tandem-schemathesis-")), "schemathesis.toml");
+      const config = join(folder, "schemathesis.toml");
       // It takes 413 for no rejection, where an array is longer than its bound.
       const rejections = ["400", "404", "405", "406", "409", "413", "415", "422", "429", "5xx"];
       const statuses = `expected-statuses = ${JSON.stringify(rejections)}`;

@@ -1,30 +1,27 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { appendToken, createToken, findToken, parseTokens, readTokens } from "./access.ts";
 
 describe("bearer tokens", () => {
+  const folder = temporaryFolder("tokens");
+
   it("are stored as hashes, each with its role", () => {
-    const folder = mkdtempSync(join(tmpdir(), "tandem-tokens-"));
-    try {
-      const file = join(folder, "tokens.txt");
-      const [infer, admin] = [createToken("infer", "batch job"), createToken("admin", "")];
-      appendToken(file, "# who may come in");
-      appendToken(file, infer.line);
-      appendToken(file, admin.line);
-      expect(statSync(file).mode & 0o777).toBe(0o600);
-      expect(readFileSync(file, "utf8")).not.toContain(infer.token);
-      const entries = readTokens(file);
-      expect(findToken(entries, infer.token)).toMatchObject({ role: "infer", name: "batch job" });
-      expect(findToken(entries, admin.token)?.role).toBe("admin");
-      expect(findToken(entries, `${admin.token}x`)).toBeNull();
-      expect(findToken(entries, "")).toBeNull();
-      expect(findToken(entries, entries[0].digest.toString("hex"))).toBeNull();
-      expect(findToken(entries, "x".repeat(100_000))).toBeNull();
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    const file = join(folder, "tokens.txt");
+    const [infer, admin] = [createToken("infer", "batch job"), createToken("admin", "")];
+    appendToken(file, "# who may come in");
+    appendToken(file, infer.line);
+    appendToken(file, admin.line);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readFileSync(file, "utf8")).not.toContain(infer.token);
+    const entries = readTokens(file);
+    expect(findToken(entries, infer.token)).toMatchObject({ role: "infer", name: "batch job" });
+    expect(findToken(entries, admin.token)?.role).toBe("admin");
+    expect(findToken(entries, `${admin.token}x`)).toBeNull();
+    expect(findToken(entries, "")).toBeNull();
+    expect(findToken(entries, entries[0].digest.toString("hex"))).toBeNull();
+    expect(findToken(entries, "x".repeat(100_000))).toBeNull();
   });
 
   it("have 256 random bits each", () => {

@@ -1,10 +1,10 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { request as requestHttp } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { Client, type Metadata, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { IS_LONG } from "../../checks/support/test-form.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
 import { eventually, NO_INPUTS, noOp } from "../deployment.test-support.ts";
@@ -45,16 +45,13 @@ interface OpenApiDocument {
   readonly components: { readonly securitySchemes: Record<string, object> };
 }
 
-let folder = "";
-let certificates = "";
-let tokens = "";
+const folder = temporaryFolder("secured");
+const certificates = join(folder, "certs");
+const tokens = join(folder, "tokens.txt");
 let deployment: Deployment;
 let access: Record<Caller | "admin certificate", ClientAccess>;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tandem-secured-"));
-  certificates = join(folder, "certs");
-  tokens = join(folder, "tokens.txt");
   await writeCertificates(certificates, { hosts: [], days: 1, force: false, newAuthority: false });
   const [infer, admin] = [createToken("infer", "one"), createToken("admin", "two")];
   writeFileSync(tokens, `${infer.line}\n${admin.line}\n`);
@@ -69,10 +66,7 @@ beforeAll(async () => {
   };
   deployment = await startDeployment({ ...OPTIONS, certificates, tokens });
 });
-afterAll(async () => {
-  await deployment?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => deployment?.stop());
 
 /** 0: may; otherwise what the refusal is. */
 function expected(caller: Caller, required: RequiredRole): 0 | 401 | 403 {

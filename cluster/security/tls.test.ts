@@ -1,13 +1,14 @@
 /** Addresses without TLS; certificates, and what each end of a connection sees of the other's. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { networkInterfaces, tmpdir } from "node:os";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { connect, createServer, type TLSSocket } from "node:tls";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { listening } from "../../checks/support/listening.test-support.ts";
 import { needs } from "../../checks/support/needs.test-support.ts";
+import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { nameOptions } from "./client-access.ts";
 import {
   authority,
@@ -60,13 +61,11 @@ describe("an address", () => {
 });
 
 const OPTIONS = { hosts: ["gpu1.example.org", "10.0.0.5"], days: 30, force: false } as const;
-let folder = "";
+const folder = temporaryFolder("certs");
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tandem-certs-"));
   await writeCertificates(folder, { ...OPTIONS, newAuthority: false });
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function certificate(name: string, from = folder): X509Certificate {
   return new X509Certificate(readFileSync(join(from, `${name}.crt`)));
@@ -175,26 +174,22 @@ describe("the certificates of a deployment", () => {
   });
 
   it("are overwritten only with --force, and the authority only with --new-ca", async () => {
-    const other = mkdtempSync(join(tmpdir(), "tandem-certs-"));
+    const other = join(folder, "other");
     const write = (force: boolean, newAuthority = false) =>
       writeCertificates(other, { ...OPTIONS, force, newAuthority });
     const read = (file: string): string => readFileSync(join(other, file), "utf8");
-    try {
-      await write(false);
-      const [ca, gateway] = [read("ca.crt"), read("gateway.key")];
-      await expect(write(false)).rejects.toMatchObject({ code: "usage" });
-      expect(read("gateway.key")).toBe(gateway);
-      expect((await write(true)).authority).toBe("kept");
-      expect(read("ca.crt")).toBe(ca);
-      expect(read("gateway.key")).not.toBe(gateway);
-      expect(certificate("worker", other).verify(certificate("ca", other).publicKey)).toBe(true);
-      expect((await write(true, true)).authority).toBe("new");
-      expect(read("ca.crt")).not.toBe(ca);
-      rmSync(join(other, "ca.key"));
-      await expect(write(true)).rejects.toThrow("an authority without its key");
-    } finally {
-      rmSync(other, { recursive: true, force: true });
-    }
+    await write(false);
+    const [ca, gateway] = [read("ca.crt"), read("gateway.key")];
+    await expect(write(false)).rejects.toMatchObject({ code: "usage" });
+    expect(read("gateway.key")).toBe(gateway);
+    expect((await write(true)).authority).toBe("kept");
+    expect(read("ca.crt")).toBe(ca);
+    expect(read("gateway.key")).not.toBe(gateway);
+    expect(certificate("worker", other).verify(certificate("ca", other).publicKey)).toBe(true);
+    expect((await write(true, true)).authority).toBe("new");
+    expect(read("ca.crt")).not.toBe(ca);
+    rmSync(join(other, "ca.key"));
+    await expect(write(true)).rejects.toThrow("an authority without its key");
   });
 
   it.each([

@@ -1,10 +1,10 @@
 /** Command lines of the OpenSSH client, and what the scripts that run there say. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { temporaryFolder } from "../../../checks/support/temporary-folder.test-support.ts";
 import { shellWord } from "../../../scenario/inventory/command-words.ts";
 import { coresIn, readInventory } from "../../../scenario/inventory/read-inventory.ts";
 import {
@@ -92,6 +92,7 @@ test("a jump host that is not there is told from the machine behind it", () => {
 });
 
 describe("the scripts", () => {
+  const folder = temporaryFolder("verify");
   const run = (program: string, given: readonly string[], input: string) =>
     spawnSync(program, given, { input, encoding: "utf8" }).stdout;
 
@@ -111,7 +112,6 @@ describe("the scripts", () => {
   test("put a folder in its place only if it is whole, and mend one that is not", async () => {
     const { createHash } = await import("node:crypto");
     const sum = (text: string): string => createHash("sha256").update(text).digest("hex");
-    const folder = mkdtempSync(join(tmpdir(), "tandem-verify-"));
     const manifest = JSON.stringify({ sums: { "x.js": sum("x") } });
     const digest = sum(manifest).slice(0, 32);
     const place = join(folder, "place");
@@ -126,36 +126,32 @@ describe("the scripts", () => {
       wrongFilesOf(
         run(process.execPath, ["-", sent, place, "manifest.json", digest], VERIFY_SCRIPT),
       );
-    try {
-      expect(verify("")).toEqual(["nothing"]);
-      send("y");
-      expect(verify(parts[0])).toEqual(["x.js"]);
-      expect(readdirSync(folder)).toEqual([]);
-      send("x");
-      expect(verify(parts[1])).toEqual([]);
-      expect(readdirSync(folder)).toEqual(["place"]);
-      writeFileSync(join(place, "x.js"), "z");
-      expect(verify("")).toEqual(["x.js"]);
-      send("x");
-      expect(verify(parts[2])).toEqual([]);
-      expect(verify("")).toEqual([]);
+    expect(verify("")).toEqual(["nothing"]);
+    send("y");
+    expect(verify(parts[0])).toEqual(["x.js"]);
+    expect(readdirSync(folder)).toEqual([]);
+    send("x");
+    expect(verify(parts[1])).toEqual([]);
+    expect(readdirSync(folder)).toEqual(["place"]);
+    writeFileSync(join(place, "x.js"), "z");
+    expect(verify("")).toEqual(["x.js"]);
+    send("x");
+    expect(verify(parts[2])).toEqual([]);
+    expect(verify("")).toEqual([]);
 
-      // Machines with one home folder mend it at the same time.
-      writeFileSync(join(place, "x.js"), "z");
-      for (let i = 3; i < 6; i++) send("x");
-      const script = join(folder, "verify.cjs");
-      writeFileSync(script, VERIFY_SCRIPT);
-      const given = parts
-        .slice(3)
-        .map((part) => `node ${script} ${part} ${place} manifest.json ${digest} &`);
-      const { stdout } = spawnSync("sh", ["-c", `${given.join(" ")} wait`], { encoding: "utf8" });
-      expect(stdout.match(/tandem: wrong \[\]/g)).toHaveLength(3);
-      expect(verify("")).toEqual([]);
-      rmSync(script);
-      expect(readdirSync(folder)).toEqual(["place"]);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    // Machines with one home folder mend it at the same time.
+    writeFileSync(join(place, "x.js"), "z");
+    for (let i = 3; i < 6; i++) send("x");
+    const script = join(folder, "verify.cjs");
+    writeFileSync(script, VERIFY_SCRIPT);
+    const given = parts
+      .slice(3)
+      .map((part) => `node ${script} ${part} ${place} manifest.json ${digest} &`);
+    const { stdout } = spawnSync("sh", ["-c", `${given.join(" ")} wait`], { encoding: "utf8" });
+    expect(stdout.match(/tandem: wrong \[\]/g)).toHaveLength(3);
+    expect(verify("")).toEqual([]);
+    rmSync(script);
+    expect(readdirSync(folder)).toEqual(["place"]);
   });
 
   test("find the processes of a deployment, and of no other", () => {
