@@ -9,8 +9,8 @@ import { temporaryFolder } from "../checks/support/temporary-folder.test-support
 import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import { eventually, isRunning } from "../cluster/deployment.test-support.ts";
+import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
-import { bytesTensor } from "../cluster/protocol/tensors.ts";
 import { inventorySchema } from "../scenario/inventory/schema.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
 
@@ -160,9 +160,8 @@ if (IS_LONG) {
     const up = cluster("up", "s.yaml", "--backend", "replay", "--record", "day.csv", "--json");
     const { gateway } = JSON.parse(up.stdout) as ClusterState;
     const client = new InferenceClient(gateway.grpc);
-    const { tensor, raw } = bytesTensor("payload", [new Uint8Array(100)]);
-    const message = { inputs: [tensor], rawInputContents: [raw] };
-    for (let i = 0; i < 5; i++) await client.inferAsync({ modelName: "p", ...message });
+    const message = { modelName: "p", ...payloadRequest(new Uint8Array(100)) };
+    for (let i = 0; i < 5; i++) await client.inferAsync(message);
     client.close();
     expect(cluster("down").code).toBe(0);
     const rows = readFileSync(join(scratch, "day.csv"), "utf8").trim().split("\n");

@@ -5,9 +5,10 @@ import { writeOnnx } from "../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../models/tensor.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import type { Deployment } from "./deploy/deployment.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferResponse } from "./protocol/messages.ts";
-import { bytesTensor, elementsOf, rawTensor } from "./protocol/tensors.ts";
+import { outputText, rawTensor } from "./protocol/tensors.ts";
 
 const assumed = { service: { distribution: "deterministic", meanMs: 1 } };
 
@@ -72,15 +73,16 @@ export function floats(response: ModelInferResponse, name: string): readonly num
   return [...floatsOf(tensor)];
 }
 
-export async function sendPayload(address: string, model: string, text: string): Promise<string> {
+export async function sendPayload(
+  address: string,
+  modelName: string,
+  payload: string | Uint8Array,
+): Promise<string> {
   const client = new InferenceClient(address);
-  const { tensor, raw } = bytesTensor("payload", [Buffer.from(text)]);
   const outputs = [{ name: "output" }];
-  const request = { modelName: model, inputs: [tensor], outputs, rawInputContents: [raw] };
   try {
-    const answer = await client.inferAsync(request);
-    const [output] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
-    return Buffer.from(output).toString();
+    const request = { modelName, outputs, ...payloadRequest(Buffer.from(payload)) };
+    return outputText(await client.inferAsync(request));
   } finally {
     client.close();
   }

@@ -10,8 +10,8 @@ import {
   TWO_REPLICAS,
   twoTasks,
 } from "./deployment.test-support.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import { bytesTensor } from "./protocol/tensors.ts";
 
 describe("a deployment", () => {
   it("leaves no process behind when it is stopped", async () => {
@@ -41,8 +41,7 @@ describe("a deployment", () => {
     const [worker] = deployment.workers;
     const client = new InferenceClient(worker.address);
     try {
-      const { tensor, raw } = bytesTensor("payload", [new Uint8Array(8)]);
-      const request = { modelName: worker.replica, inputs: [tensor], rawInputContents: [raw] };
+      const request = { modelName: worker.replica, ...payloadRequest(new Uint8Array(8)) };
       await client.ask("ServerLive", {});
       const running = client.inferAsync(request);
       // Its answer comes after what was sent before it.

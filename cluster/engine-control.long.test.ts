@@ -5,8 +5,8 @@ import { stepProfileSchema } from "../scenario/schema/step-profile.ts";
 import { deployed } from "./deployed.test-support.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
 import { control, namesIn, replicaOf } from "./faults.test-support.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
 import type { InferStream } from "./protocol/client.ts";
-import { bytesTensor } from "./protocol/tensors.ts";
 
 /** One sequence runs at a time, and one waits. */
 const document = scenarioSchema.parse({
@@ -40,12 +40,11 @@ const change = (method: string, path = "", body?: object) =>
 const names = () => namesIn(own.deployment);
 
 function ask() {
-  const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
   const parameters = { stream: { boolParam: true } };
-  const request = { modelName: "answer", id: "", parameters, inputs: [tensor] };
+  const request = { modelName: "answer", ...payloadRequest(Buffer.from("x")), id: "", parameters };
   const asked = { tokens: 0, ends: [] as string[] };
   stream.send(
-    { ...request, rawInputContents: [raw] },
+    request,
     (error) => {
       asked.ends.push(error?.message ?? "answered");
     },

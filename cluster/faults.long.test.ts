@@ -21,8 +21,8 @@ import {
   statusOf,
   strike,
 } from "./faults.test-support.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
 import { InferenceClient } from "./protocol/client.ts";
-import { bytesTensor } from "./protocol/tensors.ts";
 
 describe("a worker", () => {
   const missing = NetworkCuts.missing();
@@ -148,8 +148,7 @@ describe("with a replica of each task,", () => {
   it("a worker starts no such work either, after a wait for its turn", async () => {
     const [worker] = own.deployment.workers;
     const client = new InferenceClient(worker.address);
-    const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
-    const batch = { modelName: worker.replica, inputs: [tensor], rawInputContents: [raw] };
+    const batch = { modelName: worker.replica, ...payloadRequest(Buffer.from("x")) };
     const answers = new Map<string, number>();
     const stream = client.inferStream();
     stream.on("data", ({ errorMessage, inferResponse }) => {

@@ -4,10 +4,11 @@ import { fingerprintScenario, isAnswerTo, PIPELINE } from "../checks/soak/client
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
 import type { DeploymentOptions } from "./deploy/options.ts";
 import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
 import type { ControlledReplica, GatewayStatus, ReplicaStatus } from "./observe/gateway-status.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferRequest } from "./protocol/messages.ts";
-import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
+import { outputText } from "./protocol/tensors.ts";
 
 export interface Running {
   readonly deployment: Deployment;
@@ -46,11 +47,9 @@ export async function running(
 }
 
 export function request(payload: string, key?: string): ModelInferRequest {
-  const { tensor, raw } = bytesTensor("payload", [Buffer.from(payload)]);
   return {
     modelName: PIPELINE,
-    inputs: [tensor],
-    rawInputContents: [raw],
+    ...payloadRequest(Buffer.from(payload)),
     ...(key === undefined ? {} : { parameters: { idempotency_key: { stringParam: key } } }),
   };
 }
@@ -62,9 +61,7 @@ export async function namesIn(deployment: Deployment): Promise<readonly string[]
 }
 
 export async function ask(client: InferenceClient, payload: string, key?: string): Promise<string> {
-  const { outputs, rawOutputContents = [] } = await client.inferAsync(request(payload, key), {});
-  const [text] = elementsOf(outputs, rawOutputContents, "output") ?? [];
-  return Buffer.from(text).toString();
+  return outputText(await client.inferAsync(request(payload, key), {}));
 }
 
 export async function getsItsOwn(client: InferenceClient, payload: string): Promise<boolean> {

@@ -5,10 +5,10 @@ import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenar
 import { deployed } from "./deployed.test-support.ts";
 import { eventually } from "./deployment.test-support.ts";
 import { statusOf } from "./faults.test-support.ts";
+import { payloadRequest } from "./load/tensor-inputs.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 import type { InferStream } from "./protocol/client.ts";
 import type { ModelInferResponse, Parameters } from "./protocol/messages.ts";
-import { bytesTensor } from "./protocol/tensors.ts";
 
 const LENGTHS = { prompt: { distribution: "lognormal", mean: 60, cv: 1 }, most: 400 } as const;
 
@@ -57,11 +57,10 @@ interface Asked {
 }
 
 function ask(parameters: Parameters): Asked {
-  const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
   const asked = { parts: [] as ModelInferResponse[], answers: [] as Asked["answers"] };
-  const request = { modelName: "answer", id: "", parameters, inputs: [tensor] };
+  const request = { modelName: "answer", ...payloadRequest(Buffer.from("x")), id: "", parameters };
   const id = stream.send(
-    { ...request, rawInputContents: [raw] },
+    request,
     (error, response) => void asked.answers.push(error ?? (response as ModelInferResponse)),
     (part) => void asked.parts.push(part),
   );

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { drawScenes } from "../models/scenes.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
+import { sendPayload } from "./backends.test-support.ts";
 import type { Deployment } from "./deploy/deployment.ts";
 import { withDeployment } from "./deployment.test-support.ts";
-import { InferenceClient } from "./protocol/client.ts";
-import { bytesTensor, elementsOf } from "./protocol/tensors.ts";
 
 const assumed = { service: { distribution: "deterministic", meanMs: 30 } };
 const imageAnalysis = scenarioSchema.parse({
@@ -30,16 +29,8 @@ interface PipelineAnswer {
 }
 
 async function analyse(deployment: Deployment, image: Uint8Array): Promise<PipelineAnswer> {
-  const client = new InferenceClient(deployment.gateway.grpc);
-  const { tensor, raw } = bytesTensor("payload", [image]);
-  const message = { modelName: "image-analysis", inputs: [tensor], rawInputContents: [raw] };
-  try {
-    const answer = await client.inferAsync(message);
-    const [text] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
-    return JSON.parse(Buffer.from(text).toString()) as PipelineAnswer;
-  } finally {
-    client.close();
-  }
+  const text = await sendPayload(deployment.gateway.grpc, "image-analysis", image);
+  return JSON.parse(text) as PipelineAnswer;
 }
 
 describe("a deployment of real models", () => {

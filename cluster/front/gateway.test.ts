@@ -4,20 +4,16 @@ import { describe, expect, it } from "vitest";
 import type { Fault } from "../../engine/basics/fault.ts";
 import { deployed } from "../deployed.test-support.ts";
 import { eventually, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
 import { FOREIGN_SERVICE } from "../protocol/foreign-service.test-support.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
-import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
+import { elementsOf, outputText } from "../protocol/tensors.ts";
 import type { RunReport } from "../run/specification.ts";
 import { postJson } from "../security/client-access.ts";
 
-const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
-const REQUEST = {
-  modelName: "vehicles",
-  inputs: [PAYLOAD.tensor],
-  rawInputContents: [PAYLOAD.raw],
-};
+const REQUEST = { modelName: "vehicles", ...payloadRequest(Buffer.from("picture")) };
 
 describe("the gateway", () => {
   const document = twoTasks({ cluster: { replicas: { detect: 1, plate: 1 } } });
@@ -60,8 +56,7 @@ describe("the gateway", () => {
   it("answers with the outputs of the tasks and the times of each", async () => {
     const answer = await own.client.inferAsync({ ...REQUEST, id: "mine" });
     expect(answer.id).toBe("mine");
-    const [text] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
-    const { outputs, timing } = JSON.parse(Buffer.from(text).toString());
+    const { outputs, timing } = JSON.parse(outputText(answer));
     expect(outputs.detect).toEqual({ labels: [], value: null });
     const { queuedUs, startUs, endUs, replica, batch } = timing.tasks.detect;
     expect(timing.arrivedUs).toBeLessThanOrEqual(queuedUs);

@@ -13,7 +13,6 @@ import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.t
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { INFERENCE_SERVICE } from "../protocol/infer-codec.ts";
-import { bytesTensor } from "../protocol/tensors.ts";
 import { traceTarget } from "./open-tracing.ts";
 
 interface ReceivedSpan {
@@ -70,6 +69,8 @@ function batching(requests: number, waitMs = 30): ScenarioDocument {
   });
 }
 
+const PAYLOAD = payloadRequest(new Uint8Array(10));
+const REQUEST = { modelName: "vehicles", ...PAYLOAD };
 const folder = temporaryFolder("trace");
 
 describe("traces", () => {
@@ -83,7 +84,7 @@ describe("traces", () => {
         document,
         inputs: NO_INPUTS,
         seed: "1/0",
-        contents: () => [payloadRequest(new Uint8Array(9))],
+        contents: () => [PAYLOAD],
       };
       ({ log } = await measuredRun(deployment, run));
     });
@@ -163,13 +164,10 @@ describe("traces", () => {
       expect(response.headers.get("traceparent")).toMatch(/^00-1{32}-(?!1{16})[\da-f]{16}-01$/);
       expect((await infer(unsampled.replace(/01$/, "00"))).status).toBe(200);
       const client = new InferenceClient(gateway.grpc);
-      const { tensor, raw } = bytesTensor("payload", [new Uint8Array(10)]);
       const answer = await client.inferAsync({
-        modelName: "vehicles",
+        ...REQUEST,
         id: "mine-2",
         parameters: { traceparent: { stringParam: byGrpc } },
-        inputs: [tensor],
-        rawInputContents: [raw],
       });
       expect(answer.parameters?.traceparent?.stringParam).toMatch(/^00-2{32}-/);
       client.close();
@@ -195,13 +193,10 @@ describe("traces", () => {
     }));
     await withDeployment(options, async ({ gateway }) => {
       const client = new InferenceClient(gateway.grpc);
-      const { tensor, raw } = bytesTensor("payload", [new Uint8Array(10)]);
       const asked = callers.map(({ traceparent }) =>
         client.inferAsync({
-          modelName: "vehicles",
+          ...REQUEST,
           parameters: { traceparent: { stringParam: traceparent } },
-          inputs: [tensor],
-          rawInputContents: [raw],
         }),
       );
       await Promise.all(asked);
@@ -231,14 +226,12 @@ describe("traces", () => {
       const metadata = new Metadata();
       metadata.set("traceparent", `00-${"4".repeat(32)}-${"4".repeat(16)}-01`);
       metadata.set("x-request-id", "strange-1");
-      const { tensor, raw } = bytesTensor("payload", [new Uint8Array(10)]);
-      const message = { modelName: "vehicles", inputs: [tensor], rawInputContents: [raw] };
       const given = await new Promise<Metadata>((resolve, reject) => {
         const call = client.makeUnaryRequest(
           path,
           requestSerialize,
           responseDeserialize,
-          message,
+          REQUEST,
           metadata,
           (error) => error !== null && reject(error),
         );

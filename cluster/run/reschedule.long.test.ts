@@ -2,11 +2,12 @@
 import { describe, expect, it } from "vitest";
 import { deployed } from "../deployed.test-support.ts";
 import { eventually, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import type { Parameters } from "../protocol/messages.ts";
-import { bytesTensor, elementsOf } from "../protocol/tensors.ts";
+import { outputText } from "../protocol/tensors.ts";
 import type { RunReport } from "./specification.ts";
 
-const PAYLOAD = bytesTensor("payload", [Buffer.from("picture")]);
+const REQUEST = { modelName: "vehicles", ...payloadRequest(Buffer.from("picture")) };
 
 describe("the scheduler of a running deployment", () => {
   const document = twoTasks({ cluster: { replicas: { detect: 3, plate: 2 } } });
@@ -41,14 +42,8 @@ describe("the scheduler of a running deployment", () => {
 
   /** The replica that detected, and the instant of the answer. */
   async function infer(parameters: Parameters = {}): Promise<{ replica: string; endUs: number }> {
-    const answer = await own.client.inferAsync({
-      modelName: "vehicles",
-      inputs: [PAYLOAD.tensor],
-      rawInputContents: [PAYLOAD.raw],
-      parameters,
-    });
-    const [text] = elementsOf(answer.outputs, answer.rawOutputContents ?? [], "output") ?? [];
-    return JSON.parse(Buffer.from(text).toString()).timing.tasks.detect;
+    const answer = await own.client.inferAsync({ ...REQUEST, parameters });
+    return JSON.parse(outputText(answer)).timing.tasks.detect;
   }
 
   it("stays the same when the new one does not exist", async () => {

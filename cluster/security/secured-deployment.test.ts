@@ -13,7 +13,6 @@ import { payloadRequest } from "../load/tensor-inputs.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
 import { roleOfMethod } from "../protocol/grpc-guard.ts";
 import { INFERENCE_SERVICE } from "../protocol/infer-codec.ts";
-import { bytesTensor } from "../protocol/tensors.ts";
 import { createToken, type RequiredRole } from "./access.ts";
 import {
   type ClientAccess,
@@ -160,13 +159,9 @@ describe("a deployment with certificates and tokens", () => {
 
   it("answers inference over both sides, and is driven by its load generator", async () => {
     const token = access["infer token"].token ?? "";
-    const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
+    const payload = payloadRequest(Buffer.from("x"));
     const client = new InferenceClient(deployment.gateway.grpc, access["client certificate"]);
-    const given = await client.inferAsync({
-      modelName: "echo",
-      inputs: [tensor],
-      rawInputContents: [raw],
-    });
+    const given = await client.inferAsync({ modelName: "echo", ...payload });
     client.close();
     expect(given.outputs[0].name).toBe("output");
     const result = await runLoad({
@@ -174,7 +169,7 @@ describe("a deployment with certificates and tokens", () => {
         kind: "grpc",
         streamed: true,
         address: deployment.gateway.grpc,
-        requests: [[payloadRequest(Buffer.from("x"))]],
+        requests: [[payload]],
         access: { tls: { ca: readAuthority(certificates), pair: null, server: null }, token },
       },
       pipelines: [{ name: "echo", share: 1 }],

@@ -3,6 +3,7 @@ import { status } from "@grpc/grpc-js";
 import { expect, test } from "vitest";
 import { Calendar, CalendarClock } from "../../checks/dst/calendar.ts";
 import { coefficientTimes, type StepTimes } from "../../engine/tokens/step-times.ts";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import {
   type ModelInferResponse,
   orderParameters,
@@ -11,7 +12,6 @@ import {
   writtenPartOf,
 } from "../protocol/messages.ts";
 import type { InferAnswer } from "../protocol/server.ts";
-import { bytesTensor } from "../protocol/tensors.ts";
 import type { Backend, BatchResult } from "./backend.ts";
 import { DeviceSlot } from "./device-slot.ts";
 import { EngineHost } from "./engine-host.ts";
@@ -170,9 +170,8 @@ test("a hosted place sends its tokens on, and answers a cancelled batch at once"
     onState: () => undefined,
   });
   await replica.load();
-  const { tensor, raw } = bytesTensor("payload", [Buffer.from("")]);
   const parameters = orderParameters({ ...ORDER, prompt: 100, output: 50, priority: 3 });
-  const request = { modelName: "write-1/1", parameters, inputs: [tensor], rawInputContents: [raw] };
+  const request = { modelName: "write-1/1", parameters, ...payloadRequest(Buffer.from("")) };
   expect(tokenOrderOf(request)).toEqual({ ...ORDER, prompt: 100, output: 50, priority: 3 });
   const parts: ModelInferResponse[] = [];
   let cancel = (_preempted: boolean): void => undefined;

@@ -1,5 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { afterAll, expect, test } from "vitest";
+import { payloadRequest } from "../load/tensor-inputs.ts";
 import {
   type ModelState,
   modelConfig,
@@ -8,7 +9,6 @@ import {
 } from "../protocol/hosted-models.ts";
 import { controlMessage, type ModelInferRequest, startParameters } from "../protocol/messages.ts";
 import type { InferAnswer, InferCall } from "../protocol/server.ts";
-import { bytesTensor } from "../protocol/tensors.ts";
 import { machineClock, monotonicUs, PreciseTimer } from "../time/clock.ts";
 import type { Backend } from "./backend.ts";
 import { DeviceSlot } from "./device-slot.ts";
@@ -61,8 +61,7 @@ function infer(
   more: Partial<ModelInferRequest> = {},
   onCancelled: InferCall["onCancelled"] = () => undefined,
 ): Promise<Parameters<InferAnswer>> {
-  const { tensor, raw } = bytesTensor("payload", [Buffer.from("x")]);
-  const request = { modelName: "detect-1", inputs: [tensor], rawInputContents: [raw], ...more };
+  const request = { modelName: "detect-1", ...payloadRequest(Buffer.from("x")), ...more };
   const call: InferCall = { request, deadlineMs: undefined, onCancelled };
   return new Promise((resolve) => replica.infer(call, (...given) => resolve(given)));
 }
