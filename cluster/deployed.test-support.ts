@@ -12,12 +12,14 @@ interface Deployed {
   http: string;
 }
 
-/** Its fields are there once tests run. */
+/** Its fields are there once tests run, where it is wanted. */
 export function deployed(
   options: Partial<DeploymentOptions> & Pick<DeploymentOptions, "document" | "backend">,
+  isWanted = true,
 ): Readonly<Deployed> {
   const own = {} as Deployed;
   beforeAll(async () => {
+    if (!isWanted) return;
     own.deployment = await startDeployment({ inputs: NO_INPUTS, seed: "test", ...options });
     own.client = new InferenceClient(own.deployment.gateway.grpc);
     own.http = own.deployment.gateway.http;

@@ -1,13 +1,13 @@
 /** The real engine of language models, where llama.cpp and weights are at hand: our policy decides each iteration. */
 import { existsSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { needs } from "../checks/support/needs.test-support.ts";
 import type { EngineLimits } from "../engine/tokens/token-engine.ts";
 import { llamaCppInstall, loadLlamaCpp } from "../models/llama-cpp.ts";
 import { weightsPath } from "../models/weights.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
-import { type Deployment, startDeployment } from "./deploy/deployment.ts";
-import { eventually, NO_INPUTS } from "./deployment.test-support.ts";
+import { deployed } from "./deployed.test-support.ts";
+import { eventually } from "./deployment.test-support.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 import { monotonicUs } from "./time/clock.ts";
 import type { Backend, BatchResult } from "./worker/backend.ts";
@@ -253,15 +253,10 @@ const document: ScenarioDocument = scenarioSchema.parse({
 });
 
 describe.skipIf(!isHere)("a deployment", () => {
-  let deployment: Deployment;
-  beforeAll(async () => {
-    const options = { document, inputs: NO_INPUTS, seed: SEED, backend: "engines" as const };
-    deployment = await startDeployment(options);
-  });
-  afterAll(() => deployment?.stop());
+  const own = deployed({ document, seed: SEED, backend: "engines" });
 
   test("a measured run writes drawn lengths beside a replayed task, and its log replays", async () => {
-    const { outcomes, load, log, summary } = await run(deployment, document);
+    const { outcomes, load, log, summary } = await run(own.deployment, document);
     expect(outcomes.completed).toBe(12);
     expect(load.ttftUs.every((us, i) => us > 0 && us <= load.latencyUs[i])).toBe(true);
     const { tokensPerS = 0, makespanMs = 0, kvUseRatio } = summary.metrics;
@@ -273,7 +268,7 @@ describe.skipIf(!isHere)("a deployment", () => {
   test("OpenAI's completions have the model's own text, whole and as events", async () => {
     const ask = async (more: object): Promise<Response> => {
       const body = { model: "answer", prompt: "The capital of France is", max_tokens: 12, ...more };
-      return fetch(`${deployment.gateway.http}/v1/completions`, {
+      return fetch(`${own.http}/v1/completions`, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),
@@ -301,7 +296,7 @@ describe.skipIf(!isHere)("a deployment", () => {
 
   test("a client that leaves frees its sequence", async () => {
     const abort = new AbortController();
-    const asked = fetch(`${deployment.gateway.http}/v1/completions`, {
+    const asked = fetch(`${own.http}/v1/completions`, {
       method: "POST",
       signal: abort.signal,
       headers: { "content-type": "application/json" },
@@ -310,7 +305,7 @@ describe.skipIf(!isHere)("a deployment", () => {
     const reader = (await asked).body?.getReader();
     await reader?.read();
     abort.abort();
-    const url = `${deployment.gateway.http}/run`;
+    const url = `${own.http}/run`;
     const isIdle = async () => ((await (await fetch(url)).json()) as { idle: boolean }).idle;
     expect(await eventually(isIdle)).toBe(true);
   });

@@ -2,13 +2,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { basename, dirname, join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { listening } from "../checks/support/listening.test-support.ts";
 import { shortDigest } from "../engine/basics/digest.ts";
 import { calibratedFiles } from "../sim/shipped-scenarios.test-support.ts";
-import { hasChromium, launchChromium } from "./chromium.test-support.ts";
+import { hasChromium, ownChromium } from "./chromium.test-support.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const FOLDER = join(ROOT, "scenarios");
@@ -28,14 +28,13 @@ const server = createServer(({ url = "/" }, answer) => {
   answer.end(readFileSync(join(ROOT, "dist/web/assets", name)));
 });
 
-let browser: Browser;
+const chromium = ownChromium();
 let page: Page;
 const problems: string[] = [];
 
 beforeAll(async () => {
   if (!hasChromium) return;
-  browser = await launchChromium();
-  page = await browser.newPage();
+  page = await chromium.browser.newPage();
   page.on("console", (message) => problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(error.message));
   const address = `http://127.0.0.1:${await listening(server)}/browser.js`;
@@ -43,8 +42,7 @@ beforeAll(async () => {
   await page.evaluate(`import("${address}").then((entry) => { window.tandem = entry; })`);
 });
 
-afterAll(async () => {
-  await browser?.close();
+afterAll(() => {
   server.close();
 });
 

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
+import { afterAll, beforeAll } from "vitest";
 import { needs } from "../checks/support/needs.test-support.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
@@ -14,7 +15,17 @@ const executablePath = (process.env.PATH ?? "")
 /** For `test.skipIf(!hasChromium)`. */
 export const hasChromium = needs("a browser (chromium)", executablePath !== undefined);
 
-export function launchChromium(): Promise<Browser> {
+/** One browser for all tests of a file or of a block: there once they run, where this machine has one. */
+export function ownChromium(): { readonly browser: Browser } {
+  const own = {} as { browser: Browser };
+  beforeAll(async () => {
+    if (hasChromium) own.browser = await launched();
+  });
+  afterAll(() => own.browser?.close());
+  return own;
+}
+
+function launched(): Promise<Browser> {
   return chromium.launch({
     ...(executablePath === undefined ? {} : { executablePath }),
     args: [

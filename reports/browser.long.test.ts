@@ -3,10 +3,10 @@ import { rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
-import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import { hasChromium, ownChromium } from "../library/chromium.test-support.ts";
 import type { ResultsDocument } from "../results/documents.ts";
 import { sweepDocument, validationDocument } from "./documents.test-support.ts";
 import { writeReport } from "./write-report.ts";
@@ -58,13 +58,7 @@ function manyLoads(): ResultsDocument {
 
 describe.skipIf(!hasChromium)("a report in a browser", () => {
   const folder = temporaryFolder("page");
-  let browser: Browser;
-
-  beforeAll(async () => {
-    browser = await launchChromium();
-  }, WAIT_MS);
-
-  afterAll(() => browser?.close());
+  const chromium = ownChromium();
 
   async function written(results: ResultsDocument, options: object = {}): Promise<string> {
     writeFileSync(join(folder, "results.json"), JSON.stringify(results));
@@ -73,7 +67,7 @@ describe.skipIf(!hasChromium)("a report in a browser", () => {
 
   /** The page with all that its console said. */
   async function opened(html: string, width = 1280): Promise<{ page: Page; said: string[] }> {
-    const page = await browser.newPage({ viewport: { width, height: 900 } });
+    const page = await chromium.browser.newPage({ viewport: { width, height: 900 } });
     const said: string[] = [];
     page.on("console", (message) => said.push(message.text()));
     page.on("pageerror", (error) => said.push(error.message));

@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
-import { eventually, NO_INPUTS } from "../cluster/deployment.test-support.ts";
-import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import { deployed } from "../cluster/deployed.test-support.ts";
+import { eventually } from "../cluster/deployment.test-support.ts";
+import { hasChromium, ownChromium } from "../library/chromium.test-support.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { axeViolations, openPage, PATIENCE, PHONE, sendAtOnce } from "./page.test-support.ts";
 
@@ -43,20 +43,8 @@ const DOCUMENT = scenarioSchema.parse({
   workload: { arrivals: "poisson", ratePerS: 2, durationS: 10 },
 });
 
-let browser: Browser;
-let deployment: Deployment;
-
-beforeAll(async () => {
-  if (!hasChromium) return;
-  browser = await launchChromium();
-  const options = { document: DOCUMENT, inputs: NO_INPUTS, seed: "web", spareReplicas: 2 };
-  deployment = await startDeployment({ ...options, backend: "real" });
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await deployment?.stop();
-});
+const chromium = ownChromium();
+const own = deployed({ document: DOCUMENT, backend: "real", spareReplicas: 2 }, hasChromium);
 
 async function shoot(page: Page, name: string): Promise<void> {
   if (SHOTS === undefined) return;
@@ -69,7 +57,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
   let problems: string[];
 
   beforeAll(async () => {
-    ({ page, problems } = await openPage(browser, deployment.gateway.http));
+    ({ page, problems } = await openPage(chromium.browser, own.http));
     await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
     await page.getByRole("heading", { name: "Hardware in use" }).waitFor(PATIENCE);
   });
@@ -93,7 +81,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
     await page.keyboard.press("Tab");
     await page.getByRole("button", { name: "Apply" }).click();
     await row.getByText("4, 7 ms").waitFor(PATIENCE);
-    const answer = await fetch(`${deployment.gateway.http}/v1/replicas/detect-2`);
+    const answer = await fetch(`${own.http}/v1/replicas/detect-2`);
     expect(await answer.json()).toMatchObject({ batch: { maxBatch: 4, waitMs: 7 } });
     await row.getByRole("button", { name: "Remove detect-2" }).click();
     await row.waitFor({ state: "detached", ...PATIENCE });
@@ -106,9 +94,9 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
     await page.keyboard.press("Tab");
     await card.getByRole("button", { name: "Use this scheduler" }).click();
     await card.getByText("It decides from now on").waitFor(PATIENCE);
-    const { scheduler } = (await (
-      await fetch(`${deployment.gateway.http}/v1/scheduler`)
-    ).json()) as { scheduler: { preset: string; batching: { maxBatch: number } } };
+    const { scheduler } = (await (await fetch(`${own.http}/v1/scheduler`)).json()) as {
+      scheduler: { preset: string; batching: { maxBatch: number } };
+    };
     expect(scheduler).toMatchObject({ preset: "batching", batching: { maxBatch: 3 } });
   });
 
@@ -126,7 +114,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
   });
 
   test("gets every answer while a worker is killed", async () => {
-    const [{ pid }] = deployment.workers;
+    const [{ pid }] = own.deployment.workers;
     const figures = await sendAtOnce(page, 20, async () => {
       process.kill(pid, "SIGKILL");
     });
@@ -167,23 +155,23 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
   });
 
   test("plays a simulated run of the deployment's scenario, step by step", async () => {
-    const url = `${deployment.gateway.http}/#tab=pipeline&view=run`;
-    const { page: own, problems: wrong } = await openPage(browser, url);
-    await own.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
-    await own.getByLabel("Scenario").selectOption("the cluster's scenario");
-    const told = own.getByTestId("last-event").filter({ hasText: /nothing has happened/ });
+    const url = `${own.http}/#tab=pipeline&view=run`;
+    const { page: played, problems: wrong } = await openPage(chromium.browser, url);
+    await played.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
+    await played.getByLabel("Scenario").selectOption("the cluster's scenario");
+    const told = played.getByTestId("last-event").filter({ hasText: /nothing has happened/ });
     await told.waitFor(PATIENCE);
-    await own.getByRole("button", { name: "Step", exact: true }).click();
-    const event = await own.getByTestId("last-event").textContent();
+    await played.getByRole("button", { name: "Step", exact: true }).click();
+    const event = await played.getByTestId("last-event").textContent();
     expect(event).toMatch(/request 1 arrives; detect-1 starts request 1$/);
-    await own.getByRole("button", { name: "Play" }).click();
-    await own.waitForTimeout(500);
-    expect(await own.locator(".react-flow__node").first().isVisible()).toBe(true);
-    await own.getByRole("button", { name: "Pause" }).click();
-    expect(await axeViolations(own)).toEqual([]);
-    await shoot(own, "played-desk-light");
+    await played.getByRole("button", { name: "Play" }).click();
+    await played.waitForTimeout(500);
+    expect(await played.locator(".react-flow__node").first().isVisible()).toBe(true);
+    await played.getByRole("button", { name: "Pause" }).click();
+    expect(await axeViolations(played)).toEqual([]);
+    await shoot(played, "played-desk-light");
     expect(wrong).toEqual([]);
-    await own.close();
+    await played.close();
   });
 
   test("runs the report's four test cases, and gives the replicas back", async () => {
@@ -196,7 +184,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
       .waitFor(PATIENCE);
     const text = (await page.getByTestId("cases").textContent()) ?? "";
     expect(text.match(/to \d/g)).toHaveLength(4);
-    const { replicas } = (await (await fetch(`${deployment.gateway.http}/v1/replicas`)).json()) as {
+    const { replicas } = (await (await fetch(`${own.http}/v1/replicas`)).json()) as {
       replicas: { name: string }[];
     };
     expect(replicas.map(({ name }) => name).sort()).toEqual(["detect-1", "plate-1"]);
@@ -205,17 +193,17 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
   test("has no errors in its console", () => expect(problems).toEqual([]));
 
   test("finds the gateway again after it was killed", async () => {
-    const { pid } = deployment.gateway;
+    const { pid } = own.deployment.gateway;
     process.kill(pid, "SIGKILL");
     // It may be back before the page asks again, and be missed by nobody.
-    expect(await eventually(() => deployment.gateway.pid !== pid, PATIENCE.timeout)).toBe(true);
+    expect(await eventually(() => own.deployment.gateway.pid !== pid, PATIENCE.timeout)).toBe(true);
     await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
     expect(await sendAtOnce(page, 4)).toMatchObject({ Answers: "4 of 4" });
   });
 
   test.each(["measure", "pipeline"])("%s fits a phone, in the dark", async (tab) => {
-    const url = `${deployment.gateway.http}/#tab=${tab}`;
-    const opened = await openPage(browser, url, PHONE, "dark");
+    const url = `${own.http}/#tab=${tab}`;
+    const opened = await openPage(chromium.browser, url, PHONE, "dark");
     await opened.page.getByRole("heading", { level: 2 }).first().waitFor(PATIENCE);
     await opened.page.waitForTimeout(2000);
     const wide = await opened.page.evaluate("document.documentElement.scrollWidth");
@@ -233,7 +221,7 @@ describe.skipIf(!hasChromium)("`tandem web` before a gateway", () => {
 
   beforeAll(async () => {
     const words = ["dist/cli/tandem.js", "web", "--json", "--port", "0"];
-    child = spawn(process.execPath, [...words, "--url", deployment.gateway.http], { cwd: ROOT });
+    child = spawn(process.execPath, [...words, "--url", own.http], { cwd: ROOT });
     url = await new Promise((resolve, reject) => {
       child.stdout?.once("data", (text) => resolve(JSON.parse(String(text)).page));
       child.once("exit", (code) => reject(new Error(`it ended with ${code}`)));
@@ -247,7 +235,7 @@ describe.skipIf(!hasChromium)("`tandem web` before a gateway", () => {
   });
 
   test("controls it, and measures it over HTTP", async () => {
-    const { page, problems } = await openPage(browser, url);
+    const { page, problems } = await openPage(chromium.browser, url);
     await page.getByRole("heading", { name: "Hardware in use" }).waitFor(PATIENCE);
     await page.getByRole("checkbox", { name: "Take every request" }).check();
     expect(await sendAtOnce(page, 12)).toMatchObject({ Answers: "12 of 12", True: "12 of 12" });

@@ -1,14 +1,14 @@
 /** The web app before servers that are not a gateway on its own origin. */
 
 import { createServer, type Server } from "node:http";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { listening } from "../checks/support/listening.test-support.ts";
 import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
 import { NO_INPUTS, twoTasks } from "../cluster/deployment.test-support.ts";
 import type { HttpServer } from "../cluster/rest/http-server.ts";
 import { serveWeb } from "../cluster/web/web-server.ts";
-import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import { hasChromium, ownChromium } from "../library/chromium.test-support.ts";
 import { axeViolations, openPage, PATIENCE, sendAtOnce, serveFiles } from "./page.test-support.ts";
 
 const TOKEN = "kserve-token";
@@ -49,11 +49,7 @@ function foreignServer(headers: Readonly<Record<string, string>> = {}): Server {
   });
 }
 
-let browser: Browser;
-beforeAll(async () => {
-  if (hasChromium) browser = await launchChromium();
-});
-afterAll(() => browser?.close());
+const chromium = ownChromium();
 
 describe.skipIf(!hasChromium)("`tandem web` before a server without control", () => {
   const foreign = foreignServer();
@@ -73,7 +69,7 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
   });
 
   test("asks for a token, hides control, and measures by tensors", async () => {
-    const { page, problems } = await openPage(browser, `http://127.0.0.1:${web.port}`);
+    const { page, problems } = await openPage(chromium.browser, `http://127.0.0.1:${web.port}`);
     await page.getByText("it asks for a token").waitFor(PATIENCE);
     await page.getByRole("textbox", { name: "Token" }).fill("another");
     await page.getByRole("button", { name: "Connect" }).click();
@@ -152,7 +148,10 @@ describe.skipIf(!hasChromium)("the app as static files of another server", () =>
   test("sends by itself to a server without a proxy, and gives up what never comes", async () => {
     const foreign = foreignServer(CORS);
     const server = encodeURIComponent(`http://127.0.0.1:${await listening(foreign)}`);
-    const { page } = await openPage(browser, `${origin}/#server=${server}&send=none&model=iris`);
+    const { page } = await openPage(
+      chromium.browser,
+      `${origin}/#server=${server}&send=none&model=iris`,
+    );
     await page.getByText("it asks for a token").waitFor(PATIENCE);
     await page.getByRole("textbox", { name: "Token" }).fill(TOKEN);
     await page.getByRole("button", { name: "Connect" }).click();
@@ -169,7 +168,10 @@ describe.skipIf(!hasChromium)("the app as static files of another server", () =>
 
   test("connects to a gateway that allows its origin, controls and measures it", async () => {
     const server = encodeURIComponent(deployment.gateway.http);
-    const opened = await openPage(browser, `${origin}/some/path/#server=${server}&send=none`);
+    const opened = await openPage(
+      chromium.browser,
+      `${origin}/some/path/#server=${server}&send=none`,
+    );
     const { page } = opened;
     await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
     await page.getByRole("button", { name: "Add a plate" }).click();

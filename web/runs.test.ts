@@ -1,9 +1,7 @@
 /** The 2020 report's flow in Chromium, before a real gateway: send, change the scheduler, send again, and see both runs. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Deployment, startDeployment } from "../cluster/deploy/deployment.ts";
-import { NO_INPUTS } from "../cluster/deployment.test-support.ts";
-import { hasChromium, launchChromium } from "../library/chromium.test-support.ts";
+import { expect, test } from "vitest";
+import { deployed } from "../cluster/deployed.test-support.ts";
+import { hasChromium, ownChromium } from "../library/chromium.test-support.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { axeViolations, openPage, PATIENCE, sendAtOnce } from "./page.test-support.ts";
 
@@ -15,25 +13,13 @@ const DOCUMENT = scenarioSchema.parse({
   workload: { arrivals: "poisson", ratePerS: 2, durationS: 10 },
 });
 
-let browser: Browser;
-let deployment: Deployment;
-
-beforeAll(async () => {
-  if (!hasChromium) return;
-  browser = await launchChromium();
-  const options = { document: DOCUMENT, inputs: NO_INPUTS, seed: "runs", spareReplicas: 1 };
-  deployment = await startDeployment({ ...options, backend: "replay" });
-}, PATIENCE.timeout);
-
-afterAll(async () => {
-  await browser?.close();
-  await deployment?.stop();
-});
+const chromium = ownChromium();
+const own = deployed({ document: DOCUMENT, backend: "replay", spareReplicas: 1 }, hasChromium);
 
 test.skipIf(!hasChromium)(
   "the first click succeeds and keeps the focus; runs stay over a reload, each with its scheduler",
   async () => {
-    const { page, problems } = await openPage(browser, deployment.gateway.http);
+    const { page, problems } = await openPage(chromium.browser, own.http);
     const start = page.getByRole("button", { name: "Start", exact: true });
     await page.getByText("Connected to tandem-gateway").waitFor(PATIENCE);
     await start.focus();
@@ -42,7 +28,7 @@ test.skipIf(!hasChromium)(
     const rows = page.getByTestId("runs").locator("tbody tr");
     await rows.nth(0).waitFor(PATIENCE);
     expect(await start.evaluate((one) => one === one.ownerDocument.activeElement)).toBe(true);
-    await fetch(`${deployment.gateway.http}/v1/scheduler`, {
+    await fetch(`${own.http}/v1/scheduler`, {
       method: "PUT",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ scheduler: "edf" }),

@@ -2,11 +2,12 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as http2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { status } from "@grpc/grpc-js";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { floatTensor } from "../../models/tensor.ts";
 import { chain, floats, sendTensor, writeScaling } from "../backends.test-support.ts";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
+import type { Deployment } from "../deploy/deployment.ts";
+import { deployed } from "../deployed.test-support.ts";
 import { eventually, noOp, withDeployment } from "../deployment.test-support.ts";
 import { encodeInferRequest } from "../protocol/infer-codec.ts";
 import { LIMITS } from "../security/limits.ts";
@@ -27,29 +28,24 @@ const clientTimes = {
 };
 
 const folder = temporaryFolder("slow");
-let deployment: Deployment;
+writeScaling(folder, "double.onnx", "x", "y", 2);
+const SHAPE = {
+  document: chain({ double: { onnx: "double.onnx" } }),
+  inputs: { profiles: {}, folder },
+  backend: "onnx",
+} as const;
+const main = deployed({ ...SHAPE, bounds: { clientTimes } });
 const opened: { destroy(): void }[] = [];
 
-beforeAll(async () => {
-  writeScaling(folder, "double.onnx", "x", "y", 2);
-  deployment = await startDeployment({
-    document: chain({ double: { onnx: "double.onnx" } }),
-    inputs: { profiles: {}, folder },
-    seed: "slow",
-    backend: "onnx",
-    bounds: { clientTimes },
-  });
-});
-afterAll(async () => {
+afterAll(() => {
   for (const each of opened) each.destroy();
-  await deployment?.stop();
 });
 
 const portsOf = ({ http, grpc }: Deployment["gateway"]) => ({
   rest: Number(new URL(http).port),
   grpc: Number(grpc.split(":")[1]),
 });
-const ports = () => portsOf(deployment.gateway);
+const ports = () => portsOf(main.deployment.gateway);
 
 /** A connection, or one that was refused, and all that was heard on it. */
 async function plain(port: number): Promise<{ socket: Socket; heard: () => string }> {
@@ -66,7 +62,7 @@ async function plain(port: number): Promise<{ socket: Socket; heard: () => strin
 
 const isClosed = (socket: Socket) => () => socket.destroyed;
 
-function session(address = deployment.gateway.grpc): ClientHttp2Session {
+function session(address = main.deployment.gateway.grpc): ClientHttp2Session {
   // In MB: what the tests send at once is more than a session may hold by default.
   const found = http2(`http://${address}`, { maxSessionMemory: 128 });
   found.on("error", () => undefined);
@@ -102,7 +98,7 @@ function message(count: number): Buffer {
 }
 
 /** On a busy machine these clients may be the slow ones: then they come again. */
-function isServed({ gateway } = deployment): Promise<boolean> {
+function isServed({ gateway } = main.deployment): Promise<boolean> {
   const asked = async (): Promise<boolean> => {
     const answer = await sendTensor(gateway.grpc, "p", [1, 2, 3]);
     const { status: given } = await fetch(`${gateway.http}/v2/models/p`);
@@ -112,7 +108,7 @@ function isServed({ gateway } = deployment): Promise<boolean> {
 }
 
 async function served(): Promise<number> {
-  const response = await fetch(`${deployment.gateway.http}/v2/models/p/stats`);
+  const response = await fetch(`${main.http}/v2/models/p/stats`);
   const { model_stats } = (await response.json()) as { model_stats: { inference_count: number }[] };
   return model_stats[0].inference_count;
 }
@@ -221,20 +217,10 @@ describe("over gRPC", () => {
 });
 
 describe("the bytes that all clients send together", () => {
-  let own: Deployment;
-  beforeAll(async () => {
-    own = await startDeployment({
-      document: chain({ double: { onnx: "double.onnx" } }),
-      inputs: { profiles: {}, folder },
-      seed: "bounded",
-      backend: "onnx",
-      bounds: { maxIncomingBytes: 40 * MIB },
-    });
-  });
-  afterAll(() => own?.stop());
+  const own = deployed({ ...SHAPE, bounds: { maxIncomingBytes: 40 * MIB } });
 
   const half = async (): Promise<{ socket: Socket; heard: () => string }> => {
-    const client = await plain(portsOf(own.gateway).rest);
+    const client = await plain(portsOf(own.deployment.gateway).rest);
     const head = `host: 127.0.0.1\r\ncontent-length: ${31 * MIB}\r\n\r\n`;
     client.socket.write(`POST /v2/models/p/infer HTTP/1.1\r\n${head}`);
     client.socket.write(Buffer.alloc(30 * MIB));
@@ -247,22 +233,22 @@ describe("the bytes that all clients send together", () => {
     expect(await eventually(() => both.some(({ heard }) => REFUSED.test(heard())))).toBe(true);
     expect(both.filter(({ heard }) => heard() !== "")).toHaveLength(1);
     for (const { socket } of both) socket.destroy();
-    expect(await isServed(own)).toBe(true);
+    expect(await isServed(own.deployment)).toBe(true);
   });
 
   it("are bounded over gRPC, and a refused call counts no longer", async () => {
-    const on = session(own.gateway.grpc);
+    const on = session(own.deployment.gateway.grpc);
     const { stream, code } = call(INFER, on);
     stream.write(message(12 * MIB).subarray(0, 42 * MIB));
     expect(await eventually(() => code() >= 0)).toBe(true);
     expect(code()).toBe(status.RESOURCE_EXHAUSTED);
     on.destroy();
-    expect(await isServed(own)).toBe(true);
+    expect(await isServed(own.deployment)).toBe(true);
   });
 
   it("are bounded over both", async () => {
     const rest = await half();
-    const on = session(own.gateway.grpc);
+    const on = session(own.deployment.gateway.grpc);
     const grpc = call(INFER, on);
     grpc.stream.write(message(9 * MIB).subarray(0, 30 * MIB));
     expect(await eventually(() => rest.heard() !== "" || grpc.code() >= 0)).toBe(true);
@@ -270,7 +256,7 @@ describe("the bytes that all clients send together", () => {
     else expect(grpc.code()).toBe(status.RESOURCE_EXHAUSTED);
     rest.socket.destroy();
     on.destroy();
-    expect(await isServed(own)).toBe(true);
+    expect(await isServed(own.deployment)).toBe(true);
   });
 });
 

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { type Deployment, startDeployment } from "../deploy/deployment.ts";
-import { NO_INPUTS, twoTasks } from "../deployment.test-support.ts";
+import { deployed } from "../deployed.test-support.ts";
+import { twoTasks } from "../deployment.test-support.ts";
 
 interface OperationObject {
   readonly operationId: string;
@@ -32,17 +32,12 @@ const KNOWN: Readonly<Record<string, string>> = {
 };
 
 describe("the REST side", () => {
-  let deployment: Deployment;
-  let http: string;
+  const own = deployed({ document: twoTasks(), backend: "replay" });
   let document: OpenApiDocument;
 
   beforeAll(async () => {
-    const options = { document: twoTasks(), inputs: NO_INPUTS, seed: "test" };
-    deployment = await startDeployment({ ...options, backend: "replay" });
-    ({ http } = deployment.gateway);
-    document = (await (await fetch(`${http}/openapi.json`)).json()) as OpenApiDocument;
+    document = (await (await fetch(`${own.http}/openapi.json`)).json()) as OpenApiDocument;
   });
-  afterAll(() => deployment.stop());
 
   const operations = (): { path: string; method: string; operation: OperationObject }[] =>
     Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -53,7 +48,7 @@ describe("the REST side", () => {
       })),
     );
   const filled = (path: string): string =>
-    http + path.replace(/\{(\w+)\}/g, (_, name: string) => KNOWN[name] ?? "unknown");
+    own.http + path.replace(/\{(\w+)\}/g, (_, name: string) => KNOWN[name] ?? "unknown");
 
   /** Asks a documented route, with its example as the body if it takes one. */
   async function ask(path: string, method: string, operation: OperationObject): Promise<Response> {
@@ -136,13 +131,13 @@ describe("the REST side", () => {
     "/run/log/more",
     "/openapi.yaml",
   ])("knows no %s", async (path) => {
-    const answer = await fetch(http + path);
+    const answer = await fetch(own.http + path);
     expect(answer.status).toBe(404);
     expect(await answer.json()).toMatchObject({ code: "not-found" });
   });
 
   it("answers HEAD like GET, without the body", async () => {
-    const answer = await fetch(`${http}/v2`, { method: "HEAD" });
+    const answer = await fetch(`${own.http}/v2`, { method: "HEAD" });
     expect(answer.status).toBe(200);
     expect(Number(answer.headers.get("content-length"))).toBeGreaterThan(10);
     expect(await answer.text()).toBe("");
@@ -151,16 +146,16 @@ describe("the REST side", () => {
   it("refuses a body that is too large without reading it, and says so", async () => {
     const body = new Uint8Array(65 * 1024 * 1024);
     const headers = { "content-type": "image/png" };
-    const url = `${http}/v2/models/vehicles/infer`;
+    const url = `${own.http}/v2/models/vehicles/infer`;
     const answer = await fetch(url, { method: "POST", headers, body }).catch(() => null);
     // The connection may be cut before a client that is still sending reads the answer.
     if (answer !== null) expect(answer.status).toBe(413);
-    expect((await fetch(`${http}/v2/health/live`)).status).toBe(200);
+    expect((await fetch(`${own.http}/v2/health/live`)).status).toBe(200);
   });
 
   it("takes feedback on an answer by its id, logs it, and refuses what it cannot judge", async () => {
     const post = (path: string, body: object, headers = {}): Promise<Response> =>
-      fetch(http + path, {
+      fetch(own.http + path, {
         method: "POST",
         headers: { "content-type": "application/json", ...headers },
         body: JSON.stringify(body),
@@ -176,7 +171,7 @@ describe("the REST side", () => {
     };
     const judged = { id: "judged", loss: 0.25, task: "detect" };
     expect(await feed(judged)).toEqual({ status: 200, tasks: ["detect"] });
-    const log = await (await fetch(`${http}/run/log`)).text();
+    const log = await (await fetch(`${own.http}/run/log`)).text();
     const fed = log.split("\n").filter((line) => line.startsWith('["feed"'));
     expect(fed).toEqual([expect.stringMatching(/^\["feed",\d+,0,250000,\d+\]$/)]);
     expect(await feed({ ...judged, id: "other" })).toMatchObject({
@@ -196,7 +191,7 @@ describe("the REST side", () => {
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ seed: 1, log: "yes", colour: "red" }),
     };
-    const answer = await fetch(`${http}/run`, init);
+    const answer = await fetch(`${own.http}/run`, init);
     expect(answer.status).toBe(400);
     const { issues } = (await answer.json()) as { issues: { path: string }[] };
     expect(issues.map(({ path }) => path).sort()).toEqual(["", "log", "seed"]);

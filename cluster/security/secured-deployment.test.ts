@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { IS_LONG } from "../../checks/support/test-form.test-support.ts";
 import { type Deployment, startDeployment } from "../deploy/deployment.ts";
+import { deployed } from "../deployed.test-support.ts";
 import { eventually, NO_INPUTS, noOp } from "../deployment.test-support.ts";
 import { runLoad } from "../load/run-load.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
@@ -249,11 +250,7 @@ describe("a deployment with certificates and tokens", () => {
 });
 
 describe("a deployment without credentials", () => {
-  let open: Deployment;
-  beforeAll(async () => {
-    open = await startDeployment(OPTIONS);
-  });
-  afterAll(() => open?.stop());
+  const open = deployed(OPTIONS);
 
   it.each([
     ["another origin", { origin: "https://evil.example" }],
@@ -269,17 +266,17 @@ describe("a deployment without credentials", () => {
   });
 
   it("serves programs on this machine, and its own pages", async () => {
-    const { host } = new URL(open.gateway.http);
+    const { host } = new URL(open.http);
     expect(await plain("/run", {})).toBe(200);
     expect(await plain("/run", { host: `localhost:${host.split(":")[1]}` })).toBe(200);
     expect(await plain("/run", { host: "[::1]:80" })).toBe(200);
-    const own = { origin: open.gateway.http, "sec-fetch-site": "same-origin" };
+    const own = { origin: open.http, "sec-fetch-site": "same-origin" };
     expect(await plain("/run", own)).toBe(200);
   });
 
   function plain(path: string, headers: Record<string, string>): Promise<number> {
     return new Promise((resolve, reject) => {
-      requestHttp(open.gateway.http + path, { headers }, (answer) => {
+      requestHttp(open.http + path, { headers }, (answer) => {
         answer.resume();
         resolve(answer.statusCode ?? 0);
       })

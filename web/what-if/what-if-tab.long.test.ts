@@ -1,41 +1,29 @@
 /** "What if" beside a real gateway: its scenario, its measurements, and a configuration sent to it. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Deployment, startDeployment } from "../../cluster/deploy/deployment.ts";
-import { NO_INPUTS, twoTasks, withDeployment } from "../../cluster/deployment.test-support.ts";
+import type { Page } from "playwright-core";
+import { expect, test } from "vitest";
+import { deployed } from "../../cluster/deployed.test-support.ts";
+import { twoTasks, withDeployment } from "../../cluster/deployment.test-support.ts";
 import type { GatewayStatus } from "../../cluster/observe/gateway-status.ts";
-import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
+import { hasChromium, ownChromium } from "../../library/chromium.test-support.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { openPage, PATIENCE } from "../page.test-support.ts";
 
 /** The task of a second pipeline: measurements are of both together. */
 const LOOK = { model: "reader" };
 
-let browser: Browser;
-let deployment: Deployment;
-
-beforeAll(async () => {
-  if (!hasChromium) return;
-  browser = await launchChromium();
-  const { vehicles } = twoTasks().pipelines;
-  const document = twoTasks({
-    pipelines: { vehicles, people: { tasks: { look: LOOK } } },
-    cluster: { replicas: { detect: 2, plate: 1, look: 1 } },
-  });
-  const options = { document, inputs: NO_INPUTS, seed: "what-if", spareReplicas: 2 };
-  deployment = await startDeployment({ ...options, backend: "replay" });
+const { vehicles } = twoTasks().pipelines;
+const DOCUMENT = twoTasks({
+  pipelines: { vehicles, people: { tasks: { look: LOOK } } },
+  cluster: { replicas: { detect: 2, plate: 1, look: 1 } },
 });
-
-afterAll(async () => {
-  await browser?.close();
-  await deployment?.stop();
-});
+const chromium = ownChromium();
+const own = deployed({ document: DOCUMENT, backend: "replay", spareReplicas: 2 }, hasChromium);
 
 test.skipIf(!hasChromium)(
   "starts from the cluster's scenario, shows its measurements, and sends it a configuration",
   async () => {
-    const { http } = deployment.gateway;
-    const { page, problems } = await openPage(browser, `${http}/#tab=what-if`);
+    const { http } = own;
+    const { page, problems } = await openPage(chromium.browser, `${http}/#tab=what-if`);
     await page.locator(".wi-scenario option", { hasText: "cluster" }).waitFor({
       state: "attached",
       ...PATIENCE,
@@ -103,7 +91,7 @@ test.skipIf(!hasChromium)("simulates the trace that the cluster plays", async ()
   ): Promise<void> => {
     const options = { document, inputs: inputs(count), backend: "replay" } as const;
     await withDeployment(options, async ({ gateway }) => {
-      const { page, problems } = await openPage(browser, `${gateway.http}/#tab=what-if`);
+      const { page, problems } = await openPage(chromium.browser, `${gateway.http}/#tab=what-if`);
       await page.getByText(text).first().waitFor(PATIENCE);
       await more(page);
       expect(problems).toEqual([]);

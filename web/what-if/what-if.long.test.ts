@@ -3,11 +3,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { tandemHere } from "../../cli/tandem-here.test-support.ts";
-import { hasChromium, launchChromium } from "../../library/chromium.test-support.ts";
+import { hasChromium, ownChromium } from "../../library/chromium.test-support.ts";
 import { scenario } from "../../library/index.ts";
 import { whatIfAsset } from "../../library/report.ts";
 import type { ResultsDocument } from "../../results/documents.ts";
@@ -33,7 +33,7 @@ const report = join(folder, "report.html");
 /** The page of a scenario without a free slot. */
 const full = join(folder, "full.html");
 const accurate = join(folder, "accurate.html");
-let browser: Browser;
+const chromium = ownChromium();
 let app: Server;
 let origin: string;
 
@@ -43,14 +43,10 @@ beforeAll(async () => {
   writeFileSync(full, await reportHtml(join(ROOT, "scenarios/autoscaling.yaml")));
   const scaled = join(ROOT, "scenarios/accuracy-on-a-cluster.yaml");
   writeFileSync(accurate, await reportHtml(scaled, { scheduler: "loki" }));
-  browser = await launchChromium();
   ({ server: app, origin } = await serveFiles({ "content-security-policy": APP_POLICY }));
 });
 
-afterAll(async () => {
-  await browser?.close();
-  app?.close();
-});
+afterAll(() => app?.close());
 
 const inChromium = test.skipIf(!hasChromium);
 
@@ -225,7 +221,7 @@ function opened(
   url: string,
   { colorScheme = "light" as "light" | "dark", width = 1280 } = {},
 ): Promise<OpenedPage> {
-  return openPage(browser, url, { width, height: 900 }, colorScheme);
+  return openPage(chromium.browser, url, { width, height: 900 }, colorScheme);
 }
 
 /** Waits until each load has a point. */
