@@ -9,6 +9,7 @@ import { temporaryFolder } from "../checks/support/temporary-folder.test-support
 import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import type { ClusterState, ClusterStatus } from "../cluster/deploy/state.ts";
 import { eventually, isRunning } from "../cluster/deployment.test-support.ts";
+import { inJson } from "../cluster/in-json.test-support.ts";
 import { payloadRequest } from "../cluster/load/tensor-inputs.ts";
 import { InferenceClient } from "../cluster/protocol/client.ts";
 import { inventorySchema } from "../scenario/inventory/schema.ts";
@@ -45,8 +46,7 @@ test("status ends with 4 when the gateway does not answer, with 0 when it does o
   const { supervisorPid, gateway } = JSON.parse(up.stdout) as ClusterState;
   expect(cluster("status")).toMatchObject({ code: 0, stdout: expect.stringContaining("serve-1") });
 
-  const headers = { "content-type": "application/json" };
-  const batching = { method: "PATCH", headers, body: JSON.stringify({ maxBatch: 1, waitMs: 0 }) };
+  const batching = inJson("PATCH", { maxBatch: 1, waitMs: 0 });
   expect((await fetch(`${gateway.http}/v1/replicas/serve-1`, batching)).status).toBe(200);
 
   process.kill(supervisorPid, "SIGKILL");

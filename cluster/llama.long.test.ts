@@ -8,6 +8,7 @@ import { weightsPath } from "../models/weights.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { deployed } from "./deployed.test-support.ts";
 import { eventually } from "./deployment.test-support.ts";
+import { inJson } from "./in-json.test-support.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 import { monotonicUs } from "./time/clock.ts";
 import type { Backend, BatchResult } from "./worker/backend.ts";
@@ -268,11 +269,7 @@ describe.skipIf(!isHere)("a deployment", () => {
   test("OpenAI's completions have the model's own text, whole and as events", async () => {
     const ask = async (more: object): Promise<Response> => {
       const body = { model: "answer", prompt: "The capital of France is", max_tokens: 12, ...more };
-      return fetch(`${own.http}/v1/completions`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(body),
-      });
+      return fetch(`${own.http}/v1/completions`, inJson("POST", body));
     };
     const whole = (await (await ask({})).json()) as {
       choices: { text: string; finish_reason: string }[];
@@ -296,12 +293,9 @@ describe.skipIf(!isHere)("a deployment", () => {
 
   test("a client that leaves frees its sequence", async () => {
     const abort = new AbortController();
-    const asked = fetch(`${own.http}/v1/completions`, {
-      method: "POST",
-      signal: abort.signal,
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ model: "answer", prompt: "Once", max_tokens: 200, stream: true }),
-    });
+    const body = { model: "answer", prompt: "Once", max_tokens: 200, stream: true };
+    const { signal } = abort;
+    const asked = fetch(`${own.http}/v1/completions`, { ...inJson("POST", body), signal });
     const reader = (await asked).body?.getReader();
     await reader?.read();
     abort.abort();

@@ -15,14 +15,14 @@ export const SEED = "7/0";
 export function run(
   deployment: Deployment,
   document: ScenarioDocument,
-  onProgress: (count: { readonly sent: number }) => void = () => undefined,
+  more: Partial<Parameters<typeof measuredRun>[1]> = {},
 ): Promise<MeasuredRun> {
   return measuredRun(deployment, {
     document,
     inputs: NO_INPUTS,
     seed: SEED,
     contents: () => [payloadRequest(new Uint8Array(100))],
-    onProgress,
+    ...more,
   });
 }
 

@@ -9,9 +9,9 @@ import { compileSystem } from "../scenario/compile/compile.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import { ownScheduler } from "../schedulers/own-scheduler.ts";
-import { measuredRun } from "./deploy/measured-run.ts";
 import { withDeployment } from "./deployment.test-support.ts";
-import { payloadRequest } from "./load/tensor-inputs.ts";
+import { inJson } from "./in-json.test-support.ts";
+import { run } from "./measured-run.test-support.ts";
 import { getJson } from "./security/client-access.ts";
 
 const FILE = "./fair-queue.mjs";
@@ -36,31 +36,26 @@ const inputsWith = (text: string) => ({
   traces: {},
   schedulerFiles: { [FILE]: text },
 });
-const contents = () => [payloadRequest(new Uint8Array(100))];
 
 test("a real deployment decides by it, its log replays, and no request brings another", async () => {
   const own = await importTexts({ [FILE]: TEXT }, ownScheduler);
   const inputs = inputsWith(TEXT);
   const options = { document, inputs, backend: "replay", seed: "7/0" } as const;
   await withDeployment(options, async (deployment) => {
-    const run = await measuredRun(deployment, { document, inputs, seed: "7/0", contents });
-    expect(run.outcomes).toMatchObject({ completed: 320, failed: 0 });
+    const measured = await run(deployment, document, { inputs });
+    expect(measured.outcomes).toMatchObject({ completed: 320, failed: 0 });
     const system = compileSystem(document, inputs);
     const scheduler = createScheduler(document.scheduler, system, "7/0", own);
-    expect(replayLog(system, scheduler, RunLog.parse(run.log)).divergence).toBeNull();
-    const [gold, free] = ["gold", "free"].map((name) => run.summary.pipelines[name].latencyMeanMs);
+    expect(replayLog(system, scheduler, RunLog.parse(measured.log)).divergence).toBeNull();
+    const { pipelines } = measured.summary;
+    const [gold, free] = ["gold", "free"].map((name) => pipelines[name].latencyMeanMs);
     expect(free).toBeGreaterThan(1.1 * gold);
 
     const url = `${deployment.gateway.http}/v1/scheduler`;
-    const put = async (scheduler: unknown): Promise<{ status: number; text: string }> => {
-      const headers = { "content-type": "application/json" };
-      const body = JSON.stringify({ scheduler });
-      const answer = await fetch(url, { method: "PUT", headers, body });
-      return { status: answer.status, text: await answer.text() };
-    };
+    const put = (scheduler: unknown) => fetch(url, inJson("PUT", { scheduler }));
     const brought = await put({ file: FILE });
     expect(brought.status).toBe(400);
-    expect(brought.text).toContain("is code, which no request can bring");
+    expect(await brought.text()).toContain("is code, which no request can bring");
     expect((await getJson(url)).value).toEqual({ scheduler: document.scheduler });
     expect((await put("fifo")).status).toBe(200);
   });
@@ -75,14 +70,14 @@ test("where it fails, fifo takes over, and every request is answered", async () 
   const onEvent = (line: string): number => lines.push(line);
   const options = { document: shorter, inputs, backend: "replay", seed: "7/0", onEvent } as const;
   await withDeployment(options, async (deployment) => {
-    const run = await measuredRun(deployment, { document: shorter, inputs, seed: "7/0", contents });
-    expect(run.outcomes).toMatchObject({ completed: 160, failed: 0 });
+    const measured = await run(deployment, shorter, { inputs });
+    expect(measured.outcomes).toMatchObject({ completed: 160, failed: 0 });
     const own = await importTexts(inputs.schedulerFiles, ownScheduler);
     const system = compileSystem(shorter, inputs);
     const [first, fifo] = [shorter.scheduler, "fifo"].map((one) =>
       createScheduler(one, system, "7/0", own),
     );
-    const { divergence, failure } = replayLog(system, first, RunLog.parse(run.log), [fifo]);
+    const { divergence, failure } = replayLog(system, first, RunLog.parse(measured.log), [fifo]);
     expect(divergence).toBeNull();
     expect(failure).toMatch(/controller "fair-queue", in decide: late \(line \d+\)/);
     const { value } = await getJson(`${deployment.gateway.http}/v1/scheduler`);

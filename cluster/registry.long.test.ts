@@ -42,10 +42,12 @@ it.each(SCHEDULERS)("%s loses no request and serves none twice", async (schedule
   expect(await isWhole()).toBe(true);
   const { length: crashes } = own.deployment.crashes;
   let isStruck = false;
-  const { outcomes, log, gantt, health } = await run(own.deployment, document, ({ sent }) => {
-    if (isStruck || sent < KILLED_AFTER) return;
-    isStruck = true;
-    process.kill(own.deployment.workers[0].pid, "SIGKILL");
+  const { outcomes, log, gantt, health } = await run(own.deployment, document, {
+    onProgress: ({ sent }) => {
+      if (isStruck || sent < KILLED_AFTER) return;
+      isStruck = true;
+      process.kill(own.deployment.workers[0].pid, "SIGKILL");
+    },
   });
   expect(await eventually(() => own.deployment.crashes.length > crashes)).toBe(true);
   expect(outcomes.completed).toBe(REQUESTS);

@@ -1,6 +1,7 @@
 /** The 2020 report's flow in Chromium, before a real gateway: send, change the scheduler, send again, and see both runs. */
 import { expect, test } from "vitest";
 import { deployed } from "../cluster/deployed.test-support.ts";
+import { inJson } from "../cluster/in-json.test-support.ts";
 import { hasChromium, ownChromium } from "../library/chromium.test-support.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { axeViolations, openPage, PATIENCE, sendAtOnce } from "./page.test-support.ts";
@@ -28,11 +29,7 @@ test.skipIf(!hasChromium)(
     const rows = page.getByTestId("runs").locator("tbody tr");
     await rows.nth(0).waitFor(PATIENCE);
     expect(await start.evaluate((one) => one === one.ownerDocument.activeElement)).toBe(true);
-    await fetch(`${own.http}/v1/scheduler`, {
-      method: "PUT",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ scheduler: "edf" }),
-    });
+    await fetch(`${own.http}/v1/scheduler`, inJson("PUT", { scheduler: "edf" }));
     await page.getByText(/a change of scheduler or replicas: .* edf/).waitFor(PATIENCE);
     const refused = await sendAtOnce(page, 10);
     expect(refused.Answers).not.toBe("10 of 10");

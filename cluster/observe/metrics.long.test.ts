@@ -2,15 +2,8 @@
 import { spawnSync } from "node:child_process";
 import { expect, it } from "vitest";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
-import { measuredRun } from "../deploy/measured-run.ts";
-import {
-  eventually,
-  NO_INPUTS,
-  noOp,
-  twoTasks,
-  withDeployment,
-} from "../deployment.test-support.ts";
-import { payloadRequest } from "../load/tensor-inputs.ts";
+import { eventually, noOp, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { run } from "../measured-run.test-support.ts";
 import { peer } from "../protocol/peers.test-support.ts";
 import { postJson } from "../security/client-access.ts";
 import type { GatewayStatus } from "./gateway-status.ts";
@@ -38,13 +31,7 @@ it("counts all runs, under the field's metric names", async () => {
   await withDeployment({ document, backend: "replay" }, async ({ gateway, ...rest }) => {
     const deployment = { gateway, ...rest };
     const before = (await scrape(gateway.http)).samples;
-    const options = {
-      document,
-      inputs: NO_INPUTS,
-      seed: "3/0",
-      contents: () => [payloadRequest(new Uint8Array(9))],
-    };
-    const { gantt } = await measuredRun(deployment, options);
+    const { gantt } = await run(deployment, document);
     const { text, samples } = await scrape(gateway.http);
     const grown = (name: string): number => (samples.get(name) ?? 0) - (before.get(name) ?? 0);
     const plates = gantt.filter(({ task }) => task === "plate").length;

@@ -8,9 +8,9 @@ import { listening } from "../../checks/support/listening.test-support.ts";
 import { temporaryFolder } from "../../checks/support/temporary-folder.test-support.ts";
 import { RunLog } from "../../engine/dispatch/run-log.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
-import { measuredRun } from "../deploy/measured-run.ts";
-import { eventually, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { eventually, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
+import { run } from "../measured-run.test-support.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { INFERENCE_SERVICE } from "../protocol/infer-codec.ts";
 import { traceTarget } from "./open-tracing.ts";
@@ -69,8 +69,7 @@ function batching(requests: number, waitMs = 30): ScenarioDocument {
   });
 }
 
-const PAYLOAD = payloadRequest(new Uint8Array(10));
-const REQUEST = { modelName: "vehicles", ...PAYLOAD };
+const REQUEST = { modelName: "vehicles", ...payloadRequest(new Uint8Array(10)) };
 const folder = temporaryFolder("trace");
 
 describe("traces", () => {
@@ -80,13 +79,7 @@ describe("traces", () => {
     let log = "";
     const options = { document, backend: "replay", trace: traceTarget(url) ?? "" } as const;
     await withDeployment(options, async (deployment) => {
-      const run = {
-        document,
-        inputs: NO_INPUTS,
-        seed: "1/0",
-        contents: () => [PAYLOAD],
-      };
-      ({ log } = await measuredRun(deployment, run));
+      ({ log } = await run(deployment, document));
     });
     server.close();
     // The run is the last: what came before warmed the way.

@@ -4,9 +4,8 @@ import { describe, expect, it } from "vitest";
 import { needs } from "../../checks/support/needs.test-support.ts";
 import type { Fault } from "../../engine/basics/fault.ts";
 import type { Deployment } from "../deploy/deployment.ts";
-import { type MeasuredRun, measuredRun } from "../deploy/measured-run.ts";
-import { isRunning, NO_INPUTS, twoTasks, withDeployment } from "../deployment.test-support.ts";
-import { payloadRequest } from "../load/tensor-inputs.ts";
+import { isRunning, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { run } from "../measured-run.test-support.ts";
 
 /** Signs of life come each second; a busy machine may delay some. */
 const SILENCE_MS = 5000;
@@ -47,11 +46,7 @@ async function stoppedRun(
   signal: "SIGSTOP" | "SIGKILL" = "SIGSTOP",
 ) {
   let pid = 0;
-  const running: Promise<MeasuredRun> = measuredRun(deployment, {
-    document: twoTasks({ workload: WORKLOAD }),
-    inputs: NO_INPUTS,
-    seed: "1/0",
-    contents: () => [payloadRequest(new Uint8Array(100))],
+  const running = run(deployment, twoTasks({ workload: WORKLOAD }), {
     silenceMs: SILENCE_MS,
     onProgress: ({ sent }) => {
       if (pid !== 0 || sent < 20) return;
@@ -73,13 +68,7 @@ describe("a measured run", () => {
         expect(fault.message).toBe(`the load generator (pid ${pid}) has said nothing for 5 s`);
         expect(isRunning(pid)).toBe(false);
         // The deployment is as good as before.
-        const { outcomes } = await measuredRun(deployment, {
-          document,
-          inputs: NO_INPUTS,
-          seed: "1/0",
-          contents: () => [payloadRequest(new Uint8Array(0))],
-        });
-        expect(outcomes.completed).toBe(60);
+        expect((await run(deployment, document)).outcomes.completed).toBe(60);
       });
     },
   );
@@ -110,13 +99,7 @@ describe("a measured run", () => {
       workload: { arrivals: "burst", requests: 1 },
     });
     await withDeployment({ document, backend: "replay" }, async (deployment) => {
-      const { outcomes } = await measuredRun(deployment, {
-        document,
-        inputs: NO_INPUTS,
-        seed: "1/0",
-        contents: () => [payloadRequest(new Uint8Array(0))],
-        silenceMs: SILENCE_MS,
-      });
+      const { outcomes } = await run(deployment, document, { silenceMs: SILENCE_MS });
       expect(outcomes.completed).toBe(1);
     });
   });

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { deployed } from "../deployed.test-support.ts";
+import { inJson } from "../in-json.test-support.ts";
 import { peer } from "../protocol/peers.test-support.ts";
 
 const document: ScenarioDocument = scenarioSchema.parse({
@@ -22,11 +23,7 @@ const document: ScenarioDocument = scenarioSchema.parse({
 const own = deployed({ document, backend: "replay" });
 
 async function ask(body: object): Promise<{ readonly status: number; readonly text: string }> {
-  const answer = await fetch(`${own.http}/v1/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
+  const answer = await fetch(`${own.http}/v1/completions`, inJson("POST", body));
   return { status: answer.status, text: await answer.text() };
 }
 

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { deployed } from "../deployed.test-support.ts";
 import { twoTasks } from "../deployment.test-support.ts";
+import { inJson } from "../in-json.test-support.ts";
 
 interface OperationObject {
   readonly operationId: string;
@@ -186,12 +187,8 @@ describe("the REST side", () => {
   });
 
   it("names everything that is wrong with a body", async () => {
-    const init = {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ seed: 1, log: "yes", colour: "red" }),
-    };
-    const answer = await fetch(`${own.http}/run`, init);
+    const body = { seed: 1, log: "yes", colour: "red" };
+    const answer = await fetch(`${own.http}/run`, inJson("POST", body));
     expect(answer.status).toBe(400);
     const { issues } = (await answer.json()) as { issues: { path: string }[] };
     expect(issues.map(({ path }) => path).sort()).toEqual(["", "log", "seed"]);

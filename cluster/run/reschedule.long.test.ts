@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { deployed } from "../deployed.test-support.ts";
 import { eventually, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
+import { inJson } from "../in-json.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import type { Parameters } from "../protocol/messages.ts";
 import { outputText } from "../protocol/tensors.ts";
@@ -15,7 +16,7 @@ describe("the scheduler of a running deployment", () => {
 
   it("is kept by a gateway that starts again after a kill", async () => {
     const scheduler = { preset: "edf" };
-    expect((await send("/v1/scheduler", "PUT", { scheduler })).status).toBe(200);
+    expect((await decideBy(scheduler)).status).toBe(200);
     const { pid } = own.deployment.gateway;
     process.kill(pid, "SIGKILL");
     expect(await eventually(() => own.deployment.gateway.pid !== pid)).toBe(true);
@@ -23,16 +24,14 @@ describe("the scheduler of a running deployment", () => {
       JSON.stringify(await (await fetch(`${own.http}/v1/scheduler`)).json());
     expect(await eventually(async () => (await present().catch(() => "")) !== "")).toBe(true);
     expect(await present()).toContain("edf");
-    await send("/v1/scheduler", "PUT", { scheduler: document.scheduler ?? "fifo" });
+    await decideBy(document.scheduler ?? "fifo");
     expect(await eventually(async () => (await fetch(`${own.http}/v2/health/ready`)).ok)).toBe(
       true,
     );
   });
 
-  async function send(path: string, method: string, body: object): Promise<Response> {
-    const headers = { "content-type": "application/json" };
-    return fetch(own.http + path, { method, headers, body: JSON.stringify(body) });
-  }
+  const decideBy = (scheduler: unknown): Promise<Response> =>
+    fetch(`${own.http}/v1/scheduler`, inJson("PUT", { scheduler }));
 
   const report = async (): Promise<RunReport> =>
     (await (await fetch(`${own.http}/run`)).json()) as RunReport;
@@ -47,17 +46,17 @@ describe("the scheduler of a running deployment", () => {
   }
 
   it("stays the same when the new one does not exist", async () => {
-    await send("/v1/scheduler", "PUT", { scheduler: "fifo" });
-    const wrong = await send("/v1/scheduler", "PUT", { scheduler: "fastest" });
+    await decideBy("fifo");
+    const wrong = await decideBy("fastest");
     expect(wrong.status).toBe(400);
     expect(await wrong.json()).toMatchObject({ error: expect.stringContaining("fastest") });
     const perTask = { perTask: { boats: { ordering: "lifo" } } };
-    expect((await send("/v1/scheduler", "PUT", { scheduler: perTask })).status).toBe(400);
+    expect((await decideBy(perTask)).status).toBe(400);
     expect(await (await fetch(`${own.http}/v1/scheduler`)).json()).toEqual({ scheduler: "fifo" });
   });
 
   it("follows the priority that a request chooses", async () => {
-    await send("/v1/scheduler", "PUT", { scheduler: "priority" });
+    await decideBy("priority");
     const [first, ...rest] = await withWorkersStopped(own.deployment, async () => {
       const many = Array.from({ length: 40 }, () => infer());
       expect(await holds(40)).toBe(true);
@@ -76,9 +75,9 @@ describe("the scheduler of a running deployment", () => {
 
   it("follows the routing that a request chooses, where jobs are routed on arrival", async () => {
     const choice = { scheduler: { stringParam: "round-robin" } };
-    await send("/v1/scheduler", "PUT", { scheduler: "fifo" });
+    await decideBy("fifo");
     await expect(infer(choice)).rejects.toMatchObject({ code: "invalid-input" });
-    await send("/v1/scheduler", "PUT", { scheduler: "least-expected-work" });
+    await decideBy("least-expected-work");
     const replicas = new Set<string>();
     for (let i = 0; i < 6; i++) replicas.add((await infer(choice)).replica);
     expect([...replicas].sort()).toEqual(["detect-1", "detect-2", "detect-3"]);

@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { listening } from "../../checks/support/listening.test-support.ts";
+import { inJson } from "../in-json.test-support.ts";
 import type { HttpServer } from "../rest/http-server.ts";
 import { serveWeb } from "./web-server.ts";
 
@@ -90,11 +91,9 @@ it("refuses pages of other origins", async () => {
 
 it("measures a model that takes tensors, by random ones", async () => {
   const workload = { arrivals: "burst", requests: 12 };
-  const answer = await fetch(`${url}/v1/measure`, {
-    method: "POST",
-    headers: { "content-type": "application/json", authorization: "Bearer u" },
-    body: JSON.stringify({ model: "doubler", workload }),
-  });
+  const asked = inJson("POST", { model: "doubler", workload });
+  const headers = { ...asked.headers, authorization: "Bearer u" };
+  const answer = await fetch(`${url}/v1/measure`, { ...asked, headers });
   expect(answer.status).toBe(200);
   const lines = (await answer.text()).trim().split("\n");
   const answers = lines.map((line) => JSON.parse(line)).filter(({ kind }) => kind === "answer");

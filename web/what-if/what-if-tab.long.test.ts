@@ -3,6 +3,7 @@ import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { deployed } from "../../cluster/deployed.test-support.ts";
 import { twoTasks, withDeployment } from "../../cluster/deployment.test-support.ts";
+import { inJson } from "../../cluster/in-json.test-support.ts";
 import type { GatewayStatus } from "../../cluster/observe/gateway-status.ts";
 import { hasChromium, ownChromium } from "../../library/chromium.test-support.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
@@ -115,11 +116,7 @@ test.skipIf(!hasChromium)("simulates the trace that the cluster plays", async ()
 
 async function infer(http: string, pipeline: string): Promise<void> {
   const inputs = [{ name: "payload", datatype: "BYTES", shape: [1], data: ["x"] }];
-  const answer = await fetch(`${http}/v2/models/${pipeline}/infer`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ inputs }),
-  });
+  const answer = await fetch(`${http}/v2/models/${pipeline}/infer`, inJson("POST", { inputs }));
   expect(answer.status, await answer.text()).toBe(200);
 }
 
