@@ -7,12 +7,13 @@ import { describe, expect, it } from "vitest";
 import { needs } from "../checks/support/needs.test-support.ts";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import {
+  another,
   chain,
   floats,
   outputsOf,
+  saidBy,
   sendPayload,
   sendTensor,
-  upper,
   writeScaling,
   writeServer,
 } from "./backends.test-support.ts";
@@ -127,13 +128,9 @@ describe("a command that serves a model", () => {
     const run = [process.execPath, writeServer(folder), "{port}"];
     const document = chain({ only: { command: { run, model: "upper" } } });
     await withDeployment({ document, inputs, backend: "process" }, async (deployment) => {
-      const [, pid] = await upper(deployment, "abc");
+      const [, pid] = await saidBy(deployment, "abc");
       process.kill(pid, "SIGKILL");
-      const isBack = async (): Promise<boolean> => {
-        const [, again] = await upper(deployment, "x").catch(() => ["", pid] as const);
-        return again !== pid;
-      };
-      expect(await eventually(isBack)).toBe(true);
+      await another(deployment, pid);
     });
   });
 
@@ -144,18 +141,13 @@ describe("a command that serves a model", () => {
       const command = { run: ["sh", "-c", script, process.execPath, "{port}"], model: "upper" };
       const options = { document: chain({ only: { command } }), inputs, restart: false };
       await withDeployment({ ...options, backend: "process" }, async (deployment) => {
-        const [, first] = await upper(deployment, "abc");
+        const [, first] = await saidBy(deployment, "abc");
         const worker = deployment.workers[0].pid;
         const groupOf = (leader: number): number[] =>
           processes().flatMap(({ pid, group }) => (group === leader ? [pid] : []));
         const [watch] = processes().filter(({ pid, parent }) => parent === worker && pid !== first);
         process.kill(watch.pid, "SIGKILL");
-        let pid = first;
-        const isBack = async (): Promise<boolean> => {
-          [, pid] = await upper(deployment, "x").catch(() => ["", first] as const);
-          return pid !== first;
-        };
-        expect(await eventually(isBack)).toBe(true);
+        const pid = await another(deployment, first);
         expect(await eventually(() => !groupOf(first).some(isRunning))).toBe(true);
         const group = groupOf(pid);
         expect(group).toHaveLength(2);

@@ -1,10 +1,12 @@
 /** Pipelines of models that run for real, and calls to them, for tests of what runs models. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { writeOnnx } from "../models/onnx-writer.ts";
 import { floatsOf, floatTensor } from "../models/tensor.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import type { Deployment } from "./deploy/deployment.ts";
+import { eventually } from "./deployment.test-support.ts";
 import { payloadRequest } from "./load/tensor-inputs.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferResponse } from "./protocol/messages.ts";
@@ -142,9 +144,20 @@ server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error) => {
   return "server.cjs";
 }
 
-/** The text in capitals, and the process of `writeServer` that wrote it. */
-export async function upper(deployment: Deployment, text: string): Promise<[string, number]> {
+/** The answer of a model that ends it with its process, as `writeServer` does; and that process. */
+export async function saidBy(deployment: Deployment, text: string): Promise<[string, number]> {
   const answer = outputsOf(await sendPayload(deployment.gateway.grpc, "p", text));
   const [said, pid] = answer.only.value.tensors[0].data[0].split(" by ");
   return [said, Number(pid)];
+}
+
+/** Waits until another process than before serves the model; gives it. */
+export async function another(deployment: Deployment, than: number): Promise<number> {
+  let pid = than;
+  const isBack = async (): Promise<boolean> => {
+    [, pid] = await saidBy(deployment, "x").catch(() => ["", than] as const);
+    return pid !== than;
+  };
+  expect(await eventually(isBack)).toBe(true);
+  return pid;
 }

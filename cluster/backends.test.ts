@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
-import { chain, upper, writeServer } from "./backends.test-support.ts";
+import { another, chain, saidBy, writeServer } from "./backends.test-support.ts";
 import { deployed } from "./deployed.test-support.ts";
 import { eventually, isRunning } from "./deployment.test-support.ts";
+import { reportOf } from "./faults.test-support.ts";
 import { postJson } from "./security/client-access.ts";
 
 const folder = temporaryFolder("backends");
@@ -13,26 +14,13 @@ describe("a command that serves a model", () => {
   const document = chain({ only: { command: { run, model: "upper" } } });
   const own = deployed({ document, inputs, backend: "process" });
 
-  /** Waits until another process than before serves the model; gives it. */
-  async function another(than: number): Promise<number> {
-    let pid = than;
-    const isBack = async (): Promise<boolean> => {
-      [, pid] = await upper(own.deployment, "x").catch(() => ["", than] as const);
-      return pid !== than;
-    };
-    expect(await eventually(isBack)).toBe(true);
-    expect(isRunning(pid)).toBe(true);
-    return pid;
-  }
-
   it("answers wrong requests with an error, and its replica stays up", async () => {
-    await expect(upper(own.deployment, "trouble")).rejects.toMatchObject({
+    await expect(saidBy(own.deployment, "trouble")).rejects.toMatchObject({
       code: "cluster-failure",
       message: expect.stringMatching(/inner trouble$/),
     });
-    const run = await fetch(`${own.http}/run`);
-    expect(await run.json()).toMatchObject({ replicas: [{ up: true, losses: 0 }] });
-    expect((await upper(own.deployment, "abc"))[0]).toBe("ABC");
+    expect(await reportOf(own.deployment)).toMatchObject({ replicas: [{ up: true, losses: 0 }] });
+    expect((await saidBy(own.deployment, "abc"))[0]).toBe("ABC");
   });
 
   it("runs for one batch in eight of a warm-up, and for each batch after it", async () => {
@@ -41,17 +29,18 @@ describe("a command that serves a model", () => {
       expect((await postJson(`${http}/run`, { seed: "test", warmUp })).status).toBe(200);
     const answers: string[] = [];
     await started(true);
-    for (const text of "abcdefghi") answers.push((await upper(own.deployment, text))[0]);
+    for (const text of "abcdefghi") answers.push((await saidBy(own.deployment, text))[0]);
     expect(answers.join("")).toBe("AAAAAAAHH");
     await started(false);
-    expect((await upper(own.deployment, "z"))[0]).toBe("Z");
+    expect((await saidBy(own.deployment, "z"))[0]).toBe("Z");
   });
 
   it("ends with its worker, also when that is killed at once, and with its deployment", async () => {
-    const [, pid] = await upper(own.deployment, "abc");
+    const [, pid] = await saidBy(own.deployment, "abc");
     process.kill(own.deployment.workers[0].pid, "SIGKILL");
     expect(await eventually(() => !isRunning(pid))).toBe(true);
-    const last = await another(pid);
+    const last = await another(own.deployment, pid);
+    expect(isRunning(last)).toBe(true);
     await own.deployment.stop();
     expect(await eventually(() => !isRunning(last))).toBe(true);
   });

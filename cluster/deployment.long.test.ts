@@ -9,6 +9,7 @@ import { clusterDown, clusterStatus, clusterUp } from "./deploy/state.ts";
 import {
   deployingParent,
   eventually,
+  expectEndWithParent,
   isRunning,
   NO_INPUTS,
   noOp,
@@ -21,13 +22,7 @@ const OPTIONS = { document: noOp(), inputs: NO_INPUTS, seed: "t", backend: "onnx
 describe("a deployment", () => {
   it.each(["SIGINT", "SIGTERM"] as const)(
     "leaves no process behind when its parent ends by %s",
-    async (signal) => {
-      const { pid, children } = await deployingParent();
-      expect(children).toHaveLength(3);
-      expect(children.every(isRunning)).toBe(true);
-      process.kill(pid, signal);
-      expect(await eventually(() => !children.some(isRunning))).toBe(true);
-    },
+    expectEndWithParent,
   );
 
   it.skipIf(!needs("Linux", process.platform === "linux"))(

@@ -1,6 +1,8 @@
 /** Small deployments for tests: real processes, short service times. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { expect } from "vitest";
+import type { Fault } from "../engine/basics/fault.ts";
 import type { MeasuredInputs } from "../scenario/compile/compile.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { type Deployment, startDeployment } from "./deploy/deployment.ts";
@@ -120,6 +122,14 @@ export async function eventually(
   return true;
 }
 
+/** Why something was refused, which must not succeed. */
+export function faultOf(refused: Promise<unknown>): Promise<Fault> {
+  return refused.then(
+    () => expect.unreachable(),
+    (error: Fault) => error,
+  );
+}
+
 const PARENT = `
 import { startDeployment } from ${JSON.stringify(entryPoint("deploy/deployment").href)};
 const deployment = await startDeployment(JSON.parse(process.argv[1]));
@@ -127,6 +137,15 @@ const pids = [deployment.gateway.pid, ...deployment.workers.map((worker) => work
 process.stdout.write(JSON.stringify(pids) + "\\n");
 setInterval(() => undefined, 1000);
 `;
+
+/** A deployment ends with its parent, whichever signal that gets. */
+export async function expectEndWithParent(signal: NodeJS.Signals): Promise<void> {
+  const { pid, children } = await deployingParent();
+  expect(children).toHaveLength(3);
+  expect(children.every(isRunning)).toBe(true);
+  process.kill(pid, signal);
+  expect(await eventually(() => !children.some(isRunning))).toBe(true);
+}
 
 /** A parent that starts a deployment and waits; gives its children's pids. */
 export async function deployingParent(): Promise<{ pid: number; children: readonly number[] }> {

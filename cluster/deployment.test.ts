@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { startDeployment } from "./deploy/deployment.ts";
 import {
-  deployingParent,
   eventually,
+  expectEndWithParent,
   isRunning,
   NO_INPUTS,
   noOp,
@@ -26,13 +26,7 @@ describe("a deployment", () => {
     expect(deployment.crashes).toEqual([]);
   });
 
-  it("leaves no process behind when its parent is killed", async () => {
-    const { pid, children } = await deployingParent();
-    expect(children).toHaveLength(3);
-    expect(children.every(isRunning)).toBe(true);
-    process.kill(pid, "SIGKILL");
-    expect(await eventually(() => !children.some(isRunning))).toBe(true);
-  });
+  it("leaves no process behind when its parent is killed", () => expectEndWithParent("SIGKILL"));
 
   it("lets a worker finish its batch on SIGTERM", async () => {
     const models = { nothing: { service: { distribution: "deterministic", meanMs: 400 } } };

@@ -14,6 +14,7 @@ import {
   isBusy,
   type Running,
   replicaOf,
+  reportOf,
   request,
   running,
   servesAgain,
@@ -205,8 +206,7 @@ describe("with a replica of each task,", () => {
           const headers = { "content-type": "application/octet-stream" };
           const url = `${gateway.http}/v2/models/${PIPELINE}/infer`;
           const posted = fetch(url, { method: "POST", headers, body: "b" });
-          const taken = async () =>
-            ((await (await fetch(`${gateway.http}/run`)).json()) as { inSystem: number }).inSystem;
+          const taken = async () => (await reportOf(other.deployment)).inSystem;
           expect(await eventually(async () => (await taken()) === 2)).toBe(true);
           terminate(gateway.pid);
           expect(await called).toMatchObject({ code: "unavailable", retryAfterMs: 1000 });

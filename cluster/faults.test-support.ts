@@ -9,6 +9,7 @@ import type { ControlledReplica, GatewayStatus, ReplicaStatus } from "./observe/
 import { InferenceClient } from "./protocol/client.ts";
 import type { ModelInferRequest } from "./protocol/messages.ts";
 import { outputText } from "./protocol/tensors.ts";
+import type { RunReport } from "./run/specification.ts";
 
 export interface Running {
   readonly deployment: Deployment;
@@ -133,6 +134,11 @@ export async function control(
 
 export async function statusOf({ gateway }: Deployment): Promise<GatewayStatus> {
   return (await (await fetch(`${gateway.http}/status`)).json()) as GatewayStatus;
+}
+
+/** The report of the present run. */
+export async function reportOf({ gateway }: Deployment): Promise<RunReport> {
+  return (await (await fetch(`${gateway.http}/run`)).json()) as RunReport;
 }
 
 export async function replicaOf(deployment: Deployment, replica: string): Promise<ReplicaStatus> {

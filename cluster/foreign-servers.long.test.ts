@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { freePorts } from "../checks/support/listening.test-support.ts";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
-import { chain, floats, outputsOf, sendPayload, sendTensor } from "./backends.test-support.ts";
-import type { Deployment } from "./deploy/deployment.ts";
+import { another, chain, floats, saidBy, sendTensor } from "./backends.test-support.ts";
 import { eventually, isRunning, withDeployment } from "./deployment.test-support.ts";
 import { InferenceClient } from "./protocol/client.ts";
 import { peer } from "./protocol/peers.test-support.ts";
@@ -36,12 +35,6 @@ async function withServer(
   }
 }
 
-async function reversed(deployment: Deployment, text: string): Promise<[string, number]> {
-  const answer = outputsOf(await sendPayload(deployment.gateway.grpc, "p", text));
-  const [said, pid] = answer.only.value.tensors[0].data[0].split(" by ");
-  return [said, Number(pid)];
-}
-
 describe("a server in Python, by grpcio", () => {
   it.skipIf(python === null)(
     "is run as a command, comes back when it is killed, and ends with its deployment",
@@ -50,14 +43,10 @@ describe("a server in Python, by grpcio", () => {
       const document = chain({ only: { command: { run, model: "reverse" } } });
       let last = 0;
       await withDeployment({ document, inputs, backend: "process" }, async (deployment) => {
-        const [said, pid] = await reversed(deployment, "stressed");
+        const [said, pid] = await saidBy(deployment, "stressed");
         expect(said).toBe("desserts");
         process.kill(pid, "SIGKILL");
-        const isBack = async (): Promise<boolean> => {
-          [, last] = await reversed(deployment, "x").catch(() => ["", pid] as const);
-          return last !== pid;
-        };
-        expect(await eventually(isBack)).toBe(true);
+        last = await another(deployment, pid);
       });
       expect(await eventually(() => !isRunning(last))).toBe(true);
     },
@@ -98,7 +87,7 @@ describe("a server in Python, by grpcio", () => {
         const options = { inputs, backend: "external", directory: logs } as const;
         const document = chain({ only: { external } });
         await withDeployment({ ...options, document }, async (deployment) => {
-          expect((await reversed(deployment, "drawer"))[0]).toBe("reward");
+          expect((await saidBy(deployment, "drawer"))[0]).toBe("reward");
           expect(
             JSON.stringify(await (await fetch(`${deployment.gateway.http}/status`)).json()),
           ).not.toContain("very-secret");

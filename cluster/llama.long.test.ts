@@ -8,6 +8,7 @@ import { weightsPath } from "../models/weights.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
 import { deployed } from "./deployed.test-support.ts";
 import { eventually } from "./deployment.test-support.ts";
+import { reportOf } from "./faults.test-support.ts";
 import { inJson } from "./in-json.test-support.ts";
 import { divergence, run, SEED } from "./measured-run.test-support.ts";
 import { monotonicUs } from "./time/clock.ts";
@@ -299,8 +300,6 @@ describe.skipIf(!isHere)("a deployment", () => {
     const reader = (await asked).body?.getReader();
     await reader?.read();
     abort.abort();
-    const url = `${own.http}/run`;
-    const isIdle = async () => ((await (await fetch(url)).json()) as { idle: boolean }).idle;
-    expect(await eventually(isIdle)).toBe(true);
+    expect(await eventually(async () => (await reportOf(own.deployment)).idle)).toBe(true);
   });
 });

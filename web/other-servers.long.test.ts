@@ -71,13 +71,9 @@ describe.skipIf(!hasChromium)("`tandem web` before a server without control", ()
   test("asks for a token, hides control, and measures by tensors", async () => {
     const { page, problems } = await openPage(chromium.browser, `http://127.0.0.1:${web.port}`);
     await page.getByText("it asks for a token").waitFor(PATIENCE);
-    await page.getByRole("textbox", { name: "Token" }).fill("another");
-    await page.getByRole("button", { name: "Connect" }).click();
-    await page.getByText("it does not take this token").waitFor(PATIENCE);
+    await showToken(page, "another", "it does not take this token");
     expect(page.url()).not.toContain("server=");
-    await page.getByRole("textbox", { name: "Token" }).fill(TOKEN);
-    await page.getByRole("button", { name: "Connect" }).click();
-    await page.getByText("no control of it").waitFor(PATIENCE);
+    await showToken(page, TOKEN, "no control of it");
     expect(await page.getByRole("heading", { name: "Hardware in use" }).count()).toBe(0);
     expect(await page.getByRole("heading", { name: "Scheduler" }).count()).toBe(0);
     await page.getByRole("textbox", { name: "Model" }).fill("iris");
@@ -124,6 +120,12 @@ const SLOW = twoTasks({
   },
 });
 
+async function showToken(page: Page, token: string, said: string): Promise<void> {
+  await page.getByRole("textbox", { name: "Token" }).fill(token);
+  await page.getByRole("button", { name: "Connect" }).click();
+  await page.getByText(said).waitFor(PATIENCE);
+}
+
 async function limitTo(page: Page, limitS: number): Promise<void> {
   await page.getByRole("textbox", { name: "Give a request up after, s" }).fill(String(limitS));
   await page.keyboard.press("Tab");
@@ -153,9 +155,7 @@ describe.skipIf(!hasChromium)("the app as static files of another server", () =>
       `${origin}/#server=${server}&send=none&model=iris`,
     );
     await page.getByText("it asks for a token").waitFor(PATIENCE);
-    await page.getByRole("textbox", { name: "Token" }).fill(TOKEN);
-    await page.getByRole("button", { name: "Connect" }).click();
-    await page.getByText("no control of it").waitFor(PATIENCE);
+    await showToken(page, TOKEN, "no control of it");
     expect(await sendAtOnce(page, 8)).toMatchObject({ Answers: "8 of 8" });
     await page.getByRole("textbox", { name: "Model" }).fill("mute");
     await limitTo(page, 1);

@@ -4,13 +4,13 @@ import { describe, expect, it } from "vitest";
 import type { Fault } from "../../engine/basics/fault.ts";
 import { deployed } from "../deployed.test-support.ts";
 import { eventually, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
+import { reportOf } from "../faults.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import { InferenceClient, InferStream } from "../protocol/client.ts";
 import { FOREIGN_SERVICE } from "../protocol/foreign-service.test-support.ts";
 import type { ModelInferRequest, ModelStreamInferResponse } from "../protocol/messages.ts";
 import { OUTCOME_TRAILER, trailerOf } from "../protocol/status.ts";
 import { elementsOf, outputText } from "../protocol/tensors.ts";
-import type { RunReport } from "../run/specification.ts";
 import { postJson } from "../security/client-access.ts";
 
 const REQUEST = { modelName: "vehicles", ...payloadRequest(Buffer.from("picture")) };
@@ -19,9 +19,7 @@ describe("the gateway", () => {
   const document = twoTasks({ cluster: { replicas: { detect: 1, plate: 1 } } });
   const own = deployed({ document, backend: "replay" });
 
-  async function report(): Promise<RunReport> {
-    return (await (await fetch(`${own.http}/run`)).json()) as RunReport;
-  }
+  const report = () => reportOf(own.deployment);
 
   const holds = (count: number): Promise<boolean> =>
     eventually(async () => (await report()).inSystem === count);

@@ -54,3 +54,17 @@ export function drive(
 export function parsed(workload: object): WorkloadDocument {
   return workloadSchema.parse(workload);
 }
+
+/** Drives an endpoint that answers each request after 2 ms. */
+export function driveQuick(workload: object): Promise<LoadResult> {
+  return withEndpoint(
+    (_request, response) => void setTimeout(() => response.end("fine"), 2),
+    (url) => drive(url, workload),
+  );
+}
+
+/** Clients that give up after 150 ms and try again twice, unless `more` says otherwise. */
+export function retrying(more: object, requests = 20): object {
+  const client = { timeoutMs: 150, retries: 2, backoffMs: 20, ...more };
+  return { arrivals: "deterministic", ratePerS: 50, requests, client };
+}

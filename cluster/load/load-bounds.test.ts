@@ -1,7 +1,6 @@
 /** The generator alone, against a target that holds its answers back. */
 import { afterEach, expect, test } from "vitest";
-import type { Fault } from "../../engine/basics/fault.ts";
-import { eventually } from "../deployment.test-support.ts";
+import { eventually, faultOf } from "../deployment.test-support.ts";
 import { NO_ACCESS } from "../security/client-access.ts";
 import { monotonicUs, PreciseTimer } from "../time/clock.ts";
 import { parsed, withEndpoint } from "./http-endpoint.test-support.ts";
@@ -59,12 +58,6 @@ function run(target: LoadTarget, workload: object, bounds: Partial<LoadBounds> =
   );
   return generator.run(monotonicUs());
 }
-
-const faultOf = (running: Promise<unknown>): Promise<Fault> =>
-  running.then(
-    () => expect.unreachable(),
-    (error: Fault) => error,
-  );
 
 test("a run fails with a hint when more requests wait than its bound", async () => {
   const target = new Held();

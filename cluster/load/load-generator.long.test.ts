@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { NO_ACCESS } from "../security/client-access.ts";
-import { drive, parsed, withEndpoint } from "./http-endpoint.test-support.ts";
+import { drive, driveQuick, parsed, retrying, withEndpoint } from "./http-endpoint.test-support.ts";
 import { loadReport, loadReportText } from "./load-report.ts";
 
 const OK = "fine";
@@ -59,20 +59,12 @@ describe("a server that stalls for a second", () => {
 });
 
 describe("clients", () => {
-  const client = { timeoutMs: 150, retries: 2, backoffMs: 20 };
-  const workload = (more: object, requests = 20): object => ({
-    arrivals: "deterministic",
-    ratePerS: 50,
-    requests,
-    client: { ...client, ...more },
-  });
-
   it("may wait longer than the maximum of timers", async () => {
     const result = await withEndpoint(
       (_request, response) => void setTimeout(() => response.end(OK), 20),
-      (url) => drive(url, workload({ timeoutMs: 3e9, retries: 0 }, 5)),
+      (url) => drive(url, retrying({ timeoutMs: 3e9, retries: 0 }, 5)),
     );
-    expect(loadReport(result, parsed(workload({}))).statuses).toEqual({ OK: 5 });
+    expect(loadReport(result, parsed(retrying({}))).statuses).toEqual({ OK: 5 });
   });
 
   it("share a budget of retries", async () => {
@@ -82,24 +74,18 @@ describe("clients", () => {
         response.statusCode = 500;
         response.end();
       },
-      (url) => drive(url, workload({ retryBudget, timeoutMs: 20_000 })),
+      (url) => drive(url, retrying({ retryBudget, timeoutMs: 20_000 })),
     );
-    const { outcomes, statuses } = loadReport(result, parsed(workload({})));
+    const { outcomes, statuses } = loadReport(result, parsed(retrying({})));
     expect(outcomes.failed).toBe(20);
     expect(statuses["HTTP 500"]).toBe(23);
   });
 });
 
 describe("MLPerf's scenarios, by name", () => {
-  const run = (workload: object) =>
-    withEndpoint(
-      (_request, response) => void setTimeout(() => response.end(OK), 2),
-      (url) => drive(url, workload),
-    );
-
   it("SingleStream sends one query after another until both minima are reached", async () => {
     const workload = { arrivals: "mlperf-single-stream", minQueries: 20, minDurationS: 0.5 };
-    const result = await run(workload);
+    const result = await driveQuick(workload);
     expect(result.requests).toBeGreaterThanOrEqual(20);
     for (let i = 1; i < result.requests; i++) {
       expect(result.intendedUs[i]).toBe(Math.round(result.endedUs[i - 1]));
@@ -123,7 +109,7 @@ describe("MLPerf's scenarios, by name", () => {
       minQueries: 12,
       minDurationS: 0.01,
     };
-    const result = await run(workload);
+    const result = await driveQuick(workload);
     expect(result.requests).toBe(48);
     for (let i = 0; i < 48; i++) {
       expect(result.intendedUs[i]).toBe(result.intendedUs[i - (i % 4)]);
@@ -134,7 +120,7 @@ describe("MLPerf's scenarios, by name", () => {
 
   it("Offline sends all at once", async () => {
     const workload = { arrivals: "mlperf-offline", requests: 200 };
-    const result = await run(workload);
+    const result = await driveQuick(workload);
     expect(new Set(result.intendedUs)).toEqual(new Set([0]));
     const report = loadReport(result, parsed(workload));
     expect(report.mlperf.samplesPerS).toBeGreaterThan(0);

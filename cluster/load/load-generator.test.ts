@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { IS_LONG } from "../../checks/support/test-form.test-support.ts";
 import { arrivalSource } from "../../engine/arrivals/arrival-source.ts";
 import { eventually } from "../deployment.test-support.ts";
-import { drive, parsed, withEndpoint } from "./http-endpoint.test-support.ts";
+import { drive, driveQuick, parsed, retrying, withEndpoint } from "./http-endpoint.test-support.ts";
 import { loadReport } from "./load-report.ts";
 
 const OK = "fine";
@@ -60,14 +60,6 @@ describe("an answer", () => {
 });
 
 describe("clients", () => {
-  const client = { timeoutMs: 150, retries: 2, backoffMs: 20 };
-  const workload = (more: object, requests = 20): object => ({
-    arrivals: "deterministic",
-    ratePerS: 50,
-    requests,
-    client: { ...client, ...more },
-  });
-
   it("retry after an error, up to their limit", async () => {
     // One after another, so that which attempt succeeds is no matter of time.
     const patient = { arrivals: "closed", clients: 1, requests: 5 };
@@ -80,9 +72,9 @@ describe("clients", () => {
         seen.set(String(response.statusCode), (seen.get(String(response.statusCode)) ?? 0) + 1);
         response.end();
       },
-      (url) => drive(url, { ...patient, client: { ...client, timeoutMs: 20_000 } }),
+      (url) => drive(url, { ...patient, client: { timeoutMs: 20_000, retries: 2, backoffMs: 20 } }),
     );
-    const { outcomes, attemptsPerRequest, statuses } = loadReport(result, parsed(workload({})));
+    const { outcomes, attemptsPerRequest, statuses } = loadReport(result, parsed(retrying({})));
     expect(outcomes.completed).toBe(5);
     expect(attemptsPerRequest).toBe(3);
     expect(statuses).toEqual({ "HTTP 503": 10, OK: 5 });
@@ -96,9 +88,9 @@ describe("clients", () => {
         come++;
         response.on("close", () => gone++);
       },
-      (url) => drive(url, workload({ retries: 1 }, 6)),
+      (url) => drive(url, retrying({ retries: 1 }, 6)),
     );
-    const { outcomes, statuses } = loadReport(result, parsed(workload({})));
+    const { outcomes, statuses } = loadReport(result, parsed(retrying({})));
     expect(outcomes.cancelled).toBe(6);
     expect(statuses).toEqual({ "no answer in time": 12 });
     // One whose time is over before it was sent never comes.
@@ -135,12 +127,6 @@ describe("arrivals", () => {
 });
 
 describe("MLPerf's scenarios, by name", () => {
-  const run = (workload: object) =>
-    withEndpoint(
-      (_request, response) => void setTimeout(() => response.end(OK), 2),
-      (url) => drive(url, workload),
-    );
-
   it("Server sends Poisson queries at the simulator's instants, and judges by its bound", async () => {
     const workload = {
       arrivals: "mlperf-server",
@@ -149,7 +135,7 @@ describe("MLPerf's scenarios, by name", () => {
       minDurationS: 0.2,
       latencyBoundMs: 1e6,
     };
-    const result = await run(workload);
+    const result = await driveQuick(workload);
     expect(result.requests).toBe(50);
     const source = arrivalSource(parsed(workload), "1/0", null);
     for (let i = 0; i < result.requests; i++, source.advance()) {

@@ -2,20 +2,13 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { needs } from "../../checks/support/needs.test-support.ts";
-import type { Fault } from "../../engine/basics/fault.ts";
 import type { Deployment } from "../deploy/deployment.ts";
-import { isRunning, twoTasks, withDeployment } from "../deployment.test-support.ts";
+import { faultOf, isRunning, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { run } from "../measured-run.test-support.ts";
 
 /** Signs of life come each second; a busy machine may delay some. */
 const SILENCE_MS = 5000;
 const WORKLOAD = { arrivals: "poisson", ratePerS: 50, durationS: 600 };
-
-const faultOf = (running: Promise<unknown>): Promise<Fault> =>
-  running.then(
-    () => expect.unreachable(),
-    (error: Fault) => error,
-  );
 
 /** This process's load generator. */
 function generatorPid(): number {

@@ -60,6 +60,16 @@ async function plain(port: number): Promise<{ socket: Socket; heard: () => strin
   return { socket, heard: () => text };
 }
 
+/** More connections than the bound of all. */
+async function crowd(port: number): Promise<readonly Socket[]> {
+  const many: Socket[] = [];
+  while (many.length < LIMITS.connections + 76) {
+    const more = Array.from({ length: 100 }, () => plain(port));
+    many.push(...(await Promise.all(more)).map(({ socket }) => socket));
+  }
+  return many;
+}
+
 const isClosed = (socket: Socket) => () => socket.destroyed;
 
 function session(address = main.deployment.gateway.grpc): ClientHttp2Session {
@@ -264,11 +274,7 @@ describe("connections", () => {
   it("that are idle, of one address, shut out neither REST nor gRPC", async () => {
     await withDeployment({ document: noOp(), backend: "onnx" }, async ({ gateway }) => {
       for (const side of ["rest", "grpc"] as const) {
-        const many: Socket[] = [];
-        while (many.length < LIMITS.connections + 76) {
-          const more = Array.from({ length: 100 }, () => plain(portsOf(gateway)[side]));
-          many.push(...(await Promise.all(more)).map(({ socket }) => socket));
-        }
+        const many = await crowd(portsOf(gateway)[side]);
         const most = LIMITS.connectionsPerAddress;
         const open = () => many.filter(({ destroyed }) => !destroyed).length;
         expect(await eventually(() => open() <= most)).toBe(true);
@@ -295,11 +301,7 @@ describe("connections", () => {
           return code();
         };
         expect(await live()).toBe(status.OK);
-        const many: Socket[] = [];
-        while (many.length < LIMITS.connections + 76) {
-          const more = Array.from({ length: 100 }, () => plain(portsOf(gateway)[side]));
-          many.push(...(await Promise.all(more)).map(({ socket }) => socket));
-        }
+        const many = await crowd(portsOf(gateway)[side]);
         const open = () => many.filter(({ destroyed }) => !destroyed).length;
         // One or two of the bound are ours from before.
         expect(await eventually(() => open() <= LIMITS.connections - 1)).toBe(true);

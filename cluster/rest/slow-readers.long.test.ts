@@ -4,6 +4,7 @@ import { afterAll, expect, test } from "vitest";
 import { type ScenarioDocument, scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { deployed } from "../deployed.test-support.ts";
 import { eventually } from "../deployment.test-support.ts";
+import { reportOf } from "../faults.test-support.ts";
 import { postJson } from "../security/client-access.ts";
 
 /** More events than any socket's buffers hold: each has some 150 bytes. */
@@ -59,10 +60,7 @@ async function short(): Promise<number> {
   return usage.completion_tokens;
 }
 
-const isIdle = async (): Promise<boolean> => {
-  const run = await fetch(`${own.http}/run`);
-  return ((await run.json()) as { idle: boolean }).idle;
-};
+const isIdle = async (): Promise<boolean> => (await reportOf(own.deployment)).idle;
 
 test("a client that does not read stalls nobody, and gets its whole answer when it does", async () => {
   const slow = await unread();

@@ -100,17 +100,18 @@ describe("answers by idempotency key", () => {
     expect(echo.ran).toBe(2);
   });
 
+  const call = {
+    pipeline: 0,
+    payload: Buffer.from("a"),
+    index: null,
+    intendedUs: null,
+    answer: () => undefined,
+  };
+
   test("the last caller that leaves gives up the request and frees its key", () => {
     const { book } = new Echo();
     let started = 0;
     let givenUp = 0;
-    const call = {
-      pipeline: 0,
-      payload: Buffer.from("a"),
-      index: null,
-      intendedUs: null,
-      answer: () => undefined,
-    };
     const ask = (): Caller =>
       book.ask("k", call, () => {
         started++;
@@ -127,13 +128,6 @@ describe("answers by idempotency key", () => {
 
   test("a request that could not start leaves its key free", async () => {
     const echo = new Echo();
-    const call = {
-      pipeline: 0,
-      payload: Buffer.from("a"),
-      index: null,
-      intendedUs: null,
-      answer: () => undefined,
-    };
     const fail = (): never => {
       throw new Error("no room");
     };

@@ -2,11 +2,11 @@
 import { describe, expect, it } from "vitest";
 import { deployed } from "../deployed.test-support.ts";
 import { eventually, twoTasks, withWorkersStopped } from "../deployment.test-support.ts";
+import { reportOf } from "../faults.test-support.ts";
 import { inJson } from "../in-json.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
 import type { Parameters } from "../protocol/messages.ts";
 import { outputText } from "../protocol/tensors.ts";
-import type { RunReport } from "./specification.ts";
 
 const REQUEST = { modelName: "vehicles", ...payloadRequest(Buffer.from("picture")) };
 
@@ -33,11 +33,8 @@ describe("the scheduler of a running deployment", () => {
   const decideBy = (scheduler: unknown): Promise<Response> =>
     fetch(`${own.http}/v1/scheduler`, inJson("PUT", { scheduler }));
 
-  const report = async (): Promise<RunReport> =>
-    (await (await fetch(`${own.http}/run`)).json()) as RunReport;
-
   const holds = (count: number): Promise<boolean> =>
-    eventually(async () => (await report()).inSystem === count);
+    eventually(async () => (await reportOf(own.deployment)).inSystem === count);
 
   /** The replica that detected, and the instant of the answer. */
   async function infer(parameters: Parameters = {}): Promise<{ replica: string; endUs: number }> {

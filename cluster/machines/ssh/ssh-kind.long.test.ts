@@ -72,6 +72,10 @@ async function states(): Promise<readonly string[]> {
   }
 }
 
+/** The machines by their addresses, as kind ssh reaches them directly. */
+const addressed = () =>
+  Object.fromEntries(lab.names.map((name) => [name, { address: lab.addressOf(name) }]));
+
 const areUp = async (): Promise<boolean> => (await states()).join() === "up,up,up";
 
 /** Counts of outcomes that there were, after the scenario's requests, with `work` meanwhile. */
@@ -114,6 +118,10 @@ function areWhole(spans: ReturnType<typeof spansIn>): boolean {
   const [computed, taken] = [tracesOf("tandem-worker"), new Set(tracesOf("tandem-gateway"))];
   return computed.length >= 200 && computed.every((traceId) => taken.has(traceId));
 }
+
+/** Files of the deployment besides its logs. */
+const leftBehind = () =>
+  readdirSync(join(folder, ".tandem")).filter((name) => !name.endsWith(".log"));
 
 const workers = (): readonly number[] => lab.names.flatMap((name) => lab.workers(name));
 const isClean = (): boolean => workers().length === 0 && lab.clients().length === 0;
@@ -161,9 +169,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
 
       expect(tandem("cluster", "down")).toMatchObject({ code: 0, stdout: "stopped small\n" });
       expect(await eventually(isClean)).toBe(true);
-      expect(readdirSync(join(folder, ".tandem")).filter((name) => !name.endsWith(".log"))).toEqual(
-        [],
-      );
+      expect(leftBehind()).toEqual([]);
     },
     PATIENCE_MS,
   );
@@ -185,9 +191,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
       code: 0,
       stdout: "stopped small; its processes on this machine were gone already\n",
     });
-    expect(readdirSync(join(folder, ".tandem")).filter((name) => !name.endsWith(".log"))).toEqual(
-      [],
-    );
+    expect(leftBehind()).toEqual([]);
     expect(tandem("cluster", "status").stdout).toBe("no cluster is up in this folder\n");
   });
 
@@ -232,9 +236,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
 
   test("on open ports, with mutual TLS, it needs no tunnel; a port in use is an error", async () => {
     for (const name of lab.names) lab.open(name, 9400, 9402);
-    const machines = Object.fromEntries(
-      lab.names.map((name) => [name, { address: lab.addressOf(name) }]),
-    );
+    const machines = addressed();
     const keys = { machines, reach: "direct", ports: [9400, 9402], leaseS: 20 };
     const { workers: placed, gateway } = up(lab.inventory("direct.yaml", keys));
     expect(placed.map(({ address }) => address)).toEqual(
@@ -265,9 +267,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
 
   test("the gateway runs on a machine, comes back there when it dies, and leaves nothing", async () => {
     for (const name of lab.names) lab.open(name, 9500, 9501);
-    const machines = Object.fromEntries(
-      lab.names.map((name) => [name, { address: lab.addressOf(name) }]),
-    );
+    const machines = addressed();
     const direct = { machines, reach: "direct", ports: [9500, 9501] };
     const inventory = lab.inventory("gateway.yaml", { ...direct, gateway: "a", leaseS: 6 });
     rmSync(join(folder, "day.csv"), { force: true });
@@ -321,9 +321,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
 
   test("certificates that do not name the machines are refused at once", () => {
     expect(tandem("cluster", "certs", "certs", "--host", lab.addressOf("a")).code).toBe(0);
-    const machines = Object.fromEntries(
-      lab.names.map((name) => [name, { address: lab.addressOf(name) }]),
-    );
+    const machines = addressed();
     const inventory = lab.inventory("unnamed.yaml", { machines, reach: "direct" });
     const words = ["cluster", "up", "s.yaml", "--backend", "replay", "--certs", "certs"];
     const { code, stderr } = tandem(...words, "--on", inventory);
