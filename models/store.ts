@@ -31,7 +31,6 @@ export interface PreparedModels {
   /** Absolute path of the folder that holds the files. */
   readonly dir: string;
   readonly files: Readonly<Record<ModelFileName, ModelFile>>;
-  readonly fetched: boolean;
 }
 
 interface StoreProgress {
@@ -58,11 +57,11 @@ export async function prepareModels(options: StoreOptions = {}): Promise<Prepare
   const cacheDir = resolve(given);
   const dir = join(cacheDir, recipe());
   const known = await verified(dir);
-  if (known !== undefined) return prepared(dir, known, false);
+  if (known !== undefined) return prepared(dir, known);
   const contents = await build(env, options.onProgress ?? (() => {}));
   options.onProgress?.({ step: "write", subject: dir });
   try {
-    return prepared(dir, await publish(dir, contents), true);
+    return prepared(dir, await publish(dir, contents));
   } catch (cause) {
     throw new Fault("invalid-input", `cannot write the model store ${cacheDir}: ${cause}`, {
       hint: "set TANDEM_CACHE to a folder that can be written",
@@ -131,12 +130,12 @@ async function publish(
   return sums as Sums;
 }
 
-function prepared(dir: string, sums: Sums, fetched: boolean): PreparedModels {
+function prepared(dir: string, sums: Sums): PreparedModels {
   const entries = FILE_NAMES.map((name) => [
     name,
     { name, path: join(dir, name), sha256: sums[name] },
   ]);
-  return { dir, files: Object.fromEntries(entries) as PreparedModels["files"], fetched };
+  return { dir, files: Object.fromEntries(entries) as PreparedModels["files"] };
 }
 
 function sha256(data: Uint8Array): string {

@@ -57,12 +57,7 @@ export interface LoadReport {
   readonly startedAt: string;
 }
 
-/** `timeScale` is wall-clock time over the scenario's time. */
-export function loadReport(
-  result: LoadResult,
-  workload: WorkloadDocument,
-  timeScale = 1,
-): LoadReport {
+export function loadReport(result: LoadResult, workload: WorkloadDocument): LoadReport {
   const { requests, intendedUs, endedUs, latencyUs, attempts, sentLateUs, outcome } = result;
   const warmupUs = givenWarmupS(workload) * 1e6;
   const latencies = new LatencyStore();
@@ -72,9 +67,9 @@ export function loadReport(
     lastUs = Math.max(lastUs, endedUs[i]);
     if (intendedUs[i] < warmupUs) continue;
     if (!Number.isNaN(latencyUs[i])) latencies.add(latencyUs[i]);
-    if (OUTCOMES[outcome[i]] === "refused") refusals.add((endedUs[i] - intendedUs[i]) * timeScale);
+    if (OUTCOMES[outcome[i]] === "refused") refusals.add(endedUs[i] - intendedUs[i]);
   }
-  const durationS = ((lastUs - warmupUs) * timeScale) / 1e6;
+  const durationS = (lastUs - warmupUs) / 1e6;
   const health = loadHealth(result);
   const quantilesMs = quantilesOf(latencies, PERCENTILES);
   const percentiles = quantilesMs
@@ -99,7 +94,7 @@ export function loadReport(
     latencyP99Ms: at(99),
     latencyMaxMs: at(100),
     percentiles,
-    tokens: tokensOf(result, warmupUs, timeScale),
+    tokens: tokensOf(result, warmupUs),
     refusals: refusals.count === 0 ? null : { p50Ms: refusedP50Ms, p99Ms: refusedP99Ms },
     lateness: { p50Ms: lateMs(0.5), p99Ms: lateMs(0.99), maxMs: lateMs(1) },
     ...mlperfOf(result, workload, latencies, durationS),
@@ -115,12 +110,11 @@ export function loadReport(
 function tokensOf(
   { intendedUs, ttftUs, tpotUs }: LoadResult,
   warmupUs: number,
-  timeScale: number,
 ): LoadReport["tokens"] {
   const meanAndP99 = (times: Float64Array): readonly [number | null, number | null] => {
     const us = times.filter((one, i) => intendedUs[i] >= warmupUs && one > 0);
     if (us.length === 0) return [null, null];
-    return [(meanOf(us) * timeScale) / 1000, (selectQuantile(us, 0.99) * timeScale) / 1000];
+    return [meanOf(us) / 1000, selectQuantile(us, 0.99) / 1000];
   };
   const [ttftMeanMs, ttftP99Ms] = meanAndP99(ttftUs);
   // An answer of one token has no time of further ones.
