@@ -1,16 +1,15 @@
 /** Kind `ssh` for real: three machines behind sshd, every port but 22 closed. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { listening } from "../../../checks/support/listening.test-support.ts";
 import { needs } from "../../../checks/support/needs.test-support.ts";
 import { temporaryFolder } from "../../../checks/support/temporary-folder.test-support.ts";
 import type { ClusterState } from "../../deploy/state.ts";
 import { eventually, isRunning } from "../../deployment.test-support.ts";
 import type { GatewayStatus } from "../../observe/gateway-status.ts";
+import { collector, type ReceivedSpan, spansOf } from "../../observe/otlp.test-support.ts";
 import { SshLab } from "./ssh-lab.test-support.ts";
 
 const TANDEM = fileURLToPath(new URL("../../../dist/cli/tandem.js", import.meta.url));
@@ -93,26 +92,8 @@ async function load(url: string, work?: () => void): Promise<unknown> {
   return Object.fromEntries(Object.entries(outcomes).filter(([, count]) => count > 0));
 }
 
-interface Spans {
-  readonly resourceSpans: readonly {
-    readonly resource: {
-      readonly attributes: readonly { key: string; value: { stringValue: string } }[];
-    };
-    readonly scopeSpans: readonly { readonly spans: readonly { readonly traceId: string }[] }[];
-  }[];
-}
-
-/** Spans of OTLP JSON, each with the service that it is from. */
-function spansIn({ resourceSpans }: Spans) {
-  return resourceSpans.flatMap(({ resource, scopeSpans }) => {
-    const service = resource.attributes.find(({ key }) => key === "service.name")?.value
-      .stringValue;
-    return scopeSpans.flatMap(({ spans }) => spans.map(({ traceId }) => ({ service, traceId })));
-  });
-}
-
 /** Whether every worker's span is part of a trace of the gateway's, for all of the scenario's requests. */
-function areWhole(spans: ReturnType<typeof spansIn>): boolean {
+function areWhole(spans: readonly ReceivedSpan[]): boolean {
   const tracesOf = (name: string) =>
     spans.flatMap(({ service, traceId }) => (service === name ? [traceId] : []));
   const [computed, taken] = [tracesOf("tandem-worker"), new Set(tracesOf("tandem-gateway"))];
@@ -287,7 +268,7 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
     expect(await eventually(() => lines("day.csv").length === 201)).toBe(true);
     expect(lines("day.csv")[1]).toMatch(/^\d+\.\d+,p,\d+,completed,/);
     // So are the spans, also of the workers on machines, as parts of the same traces.
-    const spans = () => lines("spans.json").flatMap((line) => spansIn(JSON.parse(line)));
+    const spans = () => lines("spans.json").flatMap(spansOf);
     expect(await eventually(() => areWhole(spans()))).toBe(true);
 
     process.kill(first, "SIGKILL");
@@ -302,21 +283,13 @@ describe.skipIf(!needs(missing ?? "", missing === null))("a cluster over SSH", (
   });
 
   test("spans of workers elsewhere are posted to a collector that only this machine reaches", async () => {
-    const spans: ReturnType<typeof spansIn> = [];
-    const collector = createServer(async (request, response) => {
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of request) chunks.push(chunk);
-      expect([request.method, request.url]).toEqual(["POST", "/v1/traces"]);
-      spans.push(...spansIn(JSON.parse(Buffer.concat(chunks).toString())));
-      response.writeHead(200, { "content-type": "application/json" }).end("{}");
-    });
-    const port = await listening(collector);
+    const { server, url, spans } = await collector();
     const inventory = lab.inventory("traced.yaml");
-    const { gateway } = up(inventory, "replay", ["--trace", `http://127.0.0.1:${port}`]);
+    const { gateway } = up(inventory, "replay", ["--trace", url]);
     expect(await load(gateway.grpc)).toEqual({ completed: 200 });
     expect(await eventually(() => areWhole(spans))).toBe(true);
-    collector.closeAllConnections();
-    collector.close();
+    server.closeAllConnections();
+    server.close();
   });
 
   test("certificates that do not name the machines are refused at once", () => {
