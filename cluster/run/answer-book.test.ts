@@ -13,6 +13,7 @@ import {
   ownResult,
   type TaskResult,
 } from "./live-request.ts";
+import { SUBMISSION } from "./submission.test-support.ts";
 
 const BOUNDS = { keepMs: 60_000, maxKeys: 100, maxBytes: 1e6 };
 const TIMING = { queuedUs: 0, startUs: 0, endUs: 1, serviceUs: 1, replica: "r", batch: 1 };
@@ -39,7 +40,7 @@ class Echo {
     return new Promise((resolve) => {
       const payload = Buffer.from(text);
       const answer = ({ request }: Answer): void => resolve(request.results[0] as TaskResult);
-      const call = { pipeline: 0, payload, tensors, index: null, intendedUs: null, answer };
+      const call = { ...SUBMISSION, payload, tensors, answer };
       this.book.ask(key, call, (given) => {
         this.ran++;
         const result = { text: JSON.stringify(text), tensors, labels: [], timing: TIMING };
@@ -100,20 +101,12 @@ describe("answers by idempotency key", () => {
     expect(echo.ran).toBe(2);
   });
 
-  const call = {
-    pipeline: 0,
-    payload: Buffer.from("a"),
-    index: null,
-    intendedUs: null,
-    answer: () => undefined,
-  };
-
   test("the last caller that leaves gives up the request and frees its key", () => {
     const { book } = new Echo();
     let started = 0;
     let givenUp = 0;
     const ask = (): Caller =>
-      book.ask("k", call, () => {
+      book.ask("k", SUBMISSION, () => {
         started++;
         return () => givenUp++;
       });
@@ -131,7 +124,7 @@ describe("answers by idempotency key", () => {
     const fail = (): never => {
       throw new Error("no room");
     };
-    expect(() => echo.book.ask("k", call, fail)).toThrow("no room");
+    expect(() => echo.book.ask("k", SUBMISSION, fail)).toThrow("no room");
     expect(await echo.ask("k", "a")).toMatchObject({ text: '"a"' });
   });
 

@@ -6,6 +6,7 @@ import { NO_ACCESS } from "../security/client-access.ts";
 import { Gateway } from "./gateway.ts";
 import type { Answer, Submission } from "./live-request.ts";
 import type { ServiceBounds } from "./specification.ts";
+import { SUBMISSION } from "./submission.test-support.ts";
 
 let gateway: Gateway;
 afterEach(() => gateway.close());
@@ -37,18 +38,10 @@ function open(bounds: Partial<ServiceBounds> = {}): void {
   );
 }
 
-const request: Submission = {
-  pipeline: 0,
-  payload: new Uint8Array(100),
-  index: null,
-  intendedUs: null,
-  answer: () => undefined,
-};
-
 /** The code of the refusal, or "taken". */
 function outcomeOf(more: Partial<Submission>): string {
   try {
-    gateway.submit({ ...request, ...more });
+    gateway.submit({ ...SUBMISSION, ...more });
     return "taken";
   } catch (error) {
     return (error as Fault).code;
@@ -92,7 +85,7 @@ test("a deadline that passes answers its caller and gives up the request", async
   const answers: Answer[] = [];
   const answer = (given: Answer): void => void answers.push(given);
   for (const idempotencyKey of [undefined, "a"]) {
-    gateway.submit({ ...request, idempotencyKey, deadlineMs: 20, answer });
+    gateway.submit({ ...SUBMISSION, idempotencyKey, deadlineMs: 20, answer });
   }
   expect(gateway.run.inSystem).toBe(2);
   expect(await eventually(async () => gateway.run.inSystem === 0)).toBe(true);

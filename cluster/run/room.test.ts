@@ -10,6 +10,7 @@ import type { LiveRequest } from "./live-request.ts";
 import { ReplicaLinks } from "./replica-links.ts";
 import { longestUsefulMs, queueBound } from "./room.ts";
 import { DEFAULT_BOUNDS } from "./specification.ts";
+import { SUBMISSION } from "./submission.test-support.ts";
 
 const alarms = new PreciseTimer();
 const clock = machineClock(alarms);
@@ -50,19 +51,11 @@ function run(taken: () => void, more: object = {}, document = noOp()): GatewayRu
   return new GatewayRun(options, links, clock);
 }
 
-const submission = {
-  pipeline: 0,
-  payload: new Uint8Array(100),
-  index: null,
-  intendedUs: null,
-  answer: () => undefined,
-};
-
 /** Takes a request if there is room, as `Gateway.submit` does. */
 function submit(gateway: GatewayRun): LiveRequest {
-  gateway.room.checkHeld(submission, gateway.inSystem);
-  gateway.room.checkQueue(submission, gateway.inSystem);
-  return gateway.take(submission, null, submission.answer);
+  gateway.room.checkHeld(SUBMISSION, gateway.inSystem);
+  gateway.room.checkQueue(SUBMISSION, gateway.inSystem);
+  return gateway.take(SUBMISSION, null, SUBMISSION.answer);
 }
 
 test("the gateway bounds the requests that it holds, and an ended request makes room", () => {

@@ -13,6 +13,7 @@ import { roomOf } from "./room.ts";
 import type { Command, RunEvent } from "./run-events.ts";
 import { RunSchedulers } from "./run-schedulers.ts";
 import { DEFAULT_BOUNDS } from "./specification.ts";
+import { SUBMISSION } from "./submission.test-support.ts";
 import { Turns } from "./turns.ts";
 
 interface Given {
@@ -69,13 +70,7 @@ function turns({ bounds = {}, scheduler = {}, tasks = { only: 2 } }: Given = {})
     return [...commands.map(told), ...ends];
   };
   const request = (index: number): LiveRequest => {
-    const submission = {
-      pipeline: 0,
-      payload: new Uint8Array(0),
-      index,
-      intendedUs: null,
-      answer: () => undefined,
-    };
+    const submission = { ...SUBMISSION, index };
     const slot = run.reserve(null);
     const { goalUs } = draws.take(submission, slot);
     const { answer } = submission;
