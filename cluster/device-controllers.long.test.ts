@@ -5,8 +5,7 @@ import { expect, it } from "vitest";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { type LogEntry, RunLog } from "../engine/dispatch/run-log.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
-import { withDeployment } from "./deployment.test-support.ts";
-import { divergence, run } from "./measured-run.test-support.ts";
+import { divergence, ownRun } from "./measured-run.test-support.ts";
 
 /** Three models share two devices; one of them is loaded by demand, which takes workers no time. */
 const document = (scheduler: string): ScenarioDocument =>
@@ -61,14 +60,11 @@ it("Clockwork's batches that come too late for their window wait again, and none
     scheduler: { controller: { policy: "clockwork", slackMs: 0, aheadMs: 500, measurements: 1 } },
   });
   const trace = join(folder, "trace.jsonl");
-  let misses = 0;
-  await withDeployment({ document: scenario, backend: "replay", trace }, async (deployment) => {
-    const { outcomes, log } = await run(deployment, scenario);
-    expect(outcomes.completed).toBe(120);
-    misses = ofKind(log, "miss").length;
-    expect(misses).toBeGreaterThan(0);
-    expect(divergence(scenario, log)).toBeNull();
-  });
+  const { outcomes, log } = await ownRun(scenario, { trace });
+  expect(outcomes.completed).toBe(120);
+  const misses = ofKind(log, "miss").length;
+  expect(misses).toBeGreaterThan(0);
+  expect(divergence(scenario, log)).toBeNull();
   // Each span of such a batch has ended.
   const ended = readFileSync(trace, "utf8").split("its start window passed").length - 1;
   expect(ended).toBeGreaterThanOrEqual(misses);
@@ -78,15 +74,13 @@ it("loads by command take a replayed model's time, and its batches wait for them
   const [a, b, c] = ["a", "b", "c"].map((name) => document("fifo").models[name]);
   const models = { a, b, c: { ...c, residency: "on-demand", loadMs: 300 } };
   const scenario = onDevices({ models, scheduler: "clockwork" });
-  await withDeployment({ document: scenario, backend: "replay" }, async (deployment) => {
-    const { outcomes, log } = await run(deployment, scenario);
-    expect(outcomes.completed).toBe(120);
-    const entries = RunLog.parse(log).entries;
-    const at = entries.findIndex(([kind]) => kind === "load");
-    const loaded = entries.slice(at).find(([kind]) => kind === "residency");
-    expect(loaded?.[4]).toBeGreaterThanOrEqual((entries[at][3] as number) + 300_000);
-    expect(divergence(scenario, log)).toBeNull();
-  });
+  const { outcomes, log } = await ownRun(scenario);
+  expect(outcomes.completed).toBe(120);
+  const entries = RunLog.parse(log).entries;
+  const at = entries.findIndex(([kind]) => kind === "load");
+  const loaded = entries.slice(at).find(([kind]) => kind === "residency");
+  expect(loaded?.[4]).toBeGreaterThanOrEqual((entries[at][3] as number) + 300_000);
+  expect(divergence(scenario, log)).toBeNull();
 });
 
 it("SHEPHERD takes a batch off its device at once, and its jobs run again", async () => {
@@ -102,12 +96,10 @@ it("SHEPHERD takes a batch off its device at once, and its jobs run again", asyn
     },
     scheduler: "shepherd",
   });
-  await withDeployment({ document: scenario, backend: "replay" }, async (deployment) => {
-    const { outcomes, log } = await run(deployment, scenario);
-    expect(outcomes.completed).toBe(120);
-    expect(ofKind(log, "abort").filter(([, , gone]) => gone === 1).length).toBeGreaterThan(0);
-    expect(divergence(scenario, log)).toBeNull();
-  });
+  const { outcomes, log } = await ownRun(scenario);
+  expect(outcomes.completed).toBe(120);
+  expect(ofKind(log, "abort").filter(([, , gone]) => gone === 1).length).toBeGreaterThan(0);
+  expect(divergence(scenario, log)).toBeNull();
 });
 
 it("a pipeline over three devices has three batches under way, and a device runs one at a time", async () => {
@@ -123,15 +115,13 @@ it("a pipeline over three devices has three batches under way, and a device runs
     },
     workload: { arrivals: "burst", requests: 12 },
   });
-  await withDeployment({ document: scenario, backend: "replay" }, async (deployment) => {
-    const { outcomes, log } = await run(deployment, scenario);
-    expect(outcomes.completed).toBe(12);
-    const ends = ofKind(log, "finish").map(([, , nowUs]) => nowUs as number);
-    // A device passes on a batch every 50 ms at best: (12 + 2) × 50 ms. One after the other they take 1800 ms.
-    const spanUs =
-      Math.max(...ends) - Math.min(...ofKind(log, "start").map(([, , us]) => us as number));
-    expect(spanUs).toBeGreaterThanOrEqual(700_000);
-    expect(Math.min(...ends.slice(1).map((us, i) => us - ends[i]))).toBeGreaterThan(0);
-    expect(divergence(scenario, log)).toBeNull();
-  });
+  const { outcomes, log } = await ownRun(scenario);
+  expect(outcomes.completed).toBe(12);
+  const ends = ofKind(log, "finish").map(([, , nowUs]) => nowUs as number);
+  // A device passes on a batch every 50 ms at best: (12 + 2) × 50 ms. One after the other they take 1800 ms.
+  const spanUs =
+    Math.max(...ends) - Math.min(...ofKind(log, "start").map(([, , us]) => us as number));
+  expect(spanUs).toBeGreaterThanOrEqual(700_000);
+  expect(Math.min(...ends.slice(1).map((us, i) => us - ends[i]))).toBeGreaterThan(0);
+  expect(divergence(scenario, log)).toBeNull();
 });

@@ -3,8 +3,8 @@ import { createServer, type Server } from "node:http";
 import { expect, test } from "vitest";
 import { listening } from "../checks/support/listening.test-support.ts";
 import { type ScenarioDocument, scenarioSchema } from "../scenario/schema/scenario.ts";
-import { eventually, withDeployment } from "./deployment.test-support.ts";
-import { divergence, run } from "./measured-run.test-support.ts";
+import { eventually } from "./deployment.test-support.ts";
+import { divergence, ownRun } from "./measured-run.test-support.ts";
 import { externalWriter } from "./worker/external-writer.ts";
 
 const TOKEN = JSON.stringify({ choices: [{ text: "a" }] });
@@ -39,13 +39,11 @@ test("a measured run has the times of tokens of a foreign server, and its log re
   const external = { url: `http://127.0.0.1:${await listening(server)}`, model: "m" };
   const document = writer({ external });
   try {
-    await withDeployment({ document, backend: "engines" }, async (deployment) => {
-      const { outcomes, load, log, summary } = await run(deployment, document);
-      expect(outcomes.completed).toBe(15);
-      expect(load.ttftUs.every((us, i) => us > 0 && us <= load.latencyUs[i])).toBe(true);
-      expect(summary.metrics.tpotMeanMs).toBeGreaterThan(0);
-      expect(divergence(document, log)).toBeNull();
-    });
+    const { outcomes, load, log, summary } = await ownRun(document, { backend: "engines" });
+    expect(outcomes.completed).toBe(15);
+    expect(load.ttftUs.every((us, i) => us > 0 && us <= load.latencyUs[i])).toBe(true);
+    expect(summary.metrics.tpotMeanMs).toBeGreaterThan(0);
+    expect(divergence(document, log)).toBeNull();
   } finally {
     server.close();
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { RunLog } from "../engine/dispatch/run-log.ts";
-import { twoTasks, withDeployment } from "./deployment.test-support.ts";
-import { divergence, run } from "./measured-run.test-support.ts";
+import { twoTasks } from "./deployment.test-support.ts";
+import { divergence, ownRun } from "./measured-run.test-support.ts";
 
 describe("a measured run on replay workers", () => {
   it("gives the same results at time scale 0.1, batching waits included", async () => {
@@ -13,14 +13,11 @@ describe("a measured run on replay workers", () => {
       scheduler: { batching: { policy: "size-or-timeout", maxBatch: 8, waitMs: 5000 } },
       workload: { arrivals: "burst", requests: 3 },
     });
-    const options = { document, backend: "replay" as const, timeScale: 0.1 };
-    await withDeployment(options, async (deployment) => {
-      const { summary, log } = await run(deployment, document);
-      // Three wait 5 s for more, then run as one batch of 1.2 s.
-      expect(summary.metrics.latencyP50Ms).toBeGreaterThanOrEqual(6200);
-      expect(summary.tasks.detect.batchSizeMean).toBe(3);
-      expect(divergence(document, log)).toBeNull();
-    });
+    const { summary, log } = await ownRun(document, { timeScale: 0.1 });
+    // Three wait 5 s for more, then run as one batch of 1.2 s.
+    expect(summary.metrics.latencyP50Ms).toBeGreaterThanOrEqual(6200);
+    expect(summary.tasks.detect.batchSizeMean).toBe(3);
+    expect(divergence(document, log)).toBeNull();
   });
 
   it("has clients that give up and try again with the same request", async () => {
@@ -39,18 +36,16 @@ describe("a measured run on replay workers", () => {
       cluster: { replicas: { detect: 1, plate: 1 } },
       workload,
     });
-    await withDeployment({ document, backend: "replay" }, async (deployment) => {
-      const { outcomes, load, log, summary } = await run(deployment, document);
-      expect(outcomes.completed).toBe(3);
-      const attempts = load.attempts.reduce((sum, count) => sum + count, 0);
-      expect(attempts).toBeGreaterThan(3);
-      expect(load.statuses).toEqual({ OK: 3, "no answer in time": attempts - 3 });
-      expect(summary.requests).toBe(3);
-      expect(summary.metrics.attemptsPerRequest).toBeCloseTo(attempts / 3, 10);
-      const arrivals = RunLog.parse(log).entries.filter(([kind]) => kind === "arrive");
-      expect(arrivals).toHaveLength(attempts);
-      expect(RunLog.parse(log).entries.some(([kind]) => kind === "cancel")).toBe(true);
-      expect(divergence(document, log)).toBeNull();
-    });
+    const { outcomes, load, log, summary } = await ownRun(document);
+    expect(outcomes.completed).toBe(3);
+    const attempts = load.attempts.reduce((sum, count) => sum + count, 0);
+    expect(attempts).toBeGreaterThan(3);
+    expect(load.statuses).toEqual({ OK: 3, "no answer in time": attempts - 3 });
+    expect(summary.requests).toBe(3);
+    expect(summary.metrics.attemptsPerRequest).toBeCloseTo(attempts / 3, 10);
+    const arrivals = RunLog.parse(log).entries.filter(([kind]) => kind === "arrive");
+    expect(arrivals).toHaveLength(attempts);
+    expect(RunLog.parse(log).entries.some(([kind]) => kind === "cancel")).toBe(true);
+    expect(divergence(document, log)).toBeNull();
   });
 });

@@ -7,7 +7,8 @@ import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { createScheduler } from "../schedulers/create-scheduler.ts";
 import type { Deployment } from "./deploy/deployment.ts";
 import { type MeasuredRun, measuredRun } from "./deploy/measured-run.ts";
-import { NO_INPUTS } from "./deployment.test-support.ts";
+import type { DeploymentOptions } from "./deploy/options.ts";
+import { NO_INPUTS, withDeployment } from "./deployment.test-support.ts";
 import { payloadRequest } from "./load/tensor-inputs.ts";
 
 export const SEED = "7/0";
@@ -24,6 +25,16 @@ export function run(
     contents: () => [payloadRequest(new Uint8Array(100))],
     ...more,
   });
+}
+
+/** A measured run of a deployment of its own, replayed unless `more` says otherwise. */
+export function ownRun(
+  document: ScenarioDocument,
+  more: Partial<DeploymentOptions> = {},
+): Promise<MeasuredRun> {
+  return withDeployment({ document, backend: "replay", ...more }, (deployment) =>
+    run(deployment, document),
+  );
 }
 
 /** Where a fresh dispatcher decides otherwise than the log says; null: nowhere. */

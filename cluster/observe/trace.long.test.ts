@@ -10,7 +10,7 @@ import { RunLog } from "../../engine/dispatch/run-log.ts";
 import type { ScenarioDocument } from "../../scenario/schema/scenario.ts";
 import { eventually, twoTasks, withDeployment } from "../deployment.test-support.ts";
 import { payloadRequest } from "../load/tensor-inputs.ts";
-import { run } from "../measured-run.test-support.ts";
+import { ownRun } from "../measured-run.test-support.ts";
 import { InferenceClient } from "../protocol/client.ts";
 import { INFERENCE_SERVICE } from "../protocol/infer-codec.ts";
 import { traceTarget } from "./open-tracing.ts";
@@ -41,11 +41,7 @@ describe("traces", () => {
   it("have one root per request, with each task's queue, wait, call and computation nested in it", async () => {
     const { server, url, spans } = await collector();
     const document = batching(8);
-    let log = "";
-    const options = { document, backend: "replay", trace: traceTarget(url) ?? "" } as const;
-    await withDeployment(options, async (deployment) => {
-      ({ log } = await run(deployment, document));
-    });
+    const { log } = await ownRun(document, { trace: traceTarget(url) ?? "" });
     server.close();
     // The run is the last: what came before warmed the way.
     const entries = RunLog.parse(log).entries;
