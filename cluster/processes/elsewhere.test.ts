@@ -1,5 +1,6 @@
 /** A child whose channel is its standard input and output, as of one on another machine. */
 import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { NO_INPUTS, TWO_REPLICAS, twoTasks } from "../deployment.test-support.ts";
@@ -66,13 +67,10 @@ test("it ends when its channel does", async () => {
 
 test("it ends when it has not heard of its parent for the lease, and says so", async () => {
   const child = spawn(SHELL[0], SHELL.slice(1));
-  let said = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    said += text;
-  });
+  const said = text(child.stderr);
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.stdin.write(encodeMessage({ kind: "lease", ms: 1000 }));
   child.stdin.write(encodeMessage({ kind: "message", value: specification }));
   expect(await ended).toBe(0);
-  expect(said).toContain("nothing was heard of the parent for 1 s");
+  expect(await said).toContain("nothing was heard of the parent for 1 s");
 });

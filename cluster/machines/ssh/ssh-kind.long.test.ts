@@ -2,6 +2,7 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { needs } from "../../../checks/support/needs.test-support.ts";
@@ -81,14 +82,9 @@ const areUp = async (): Promise<boolean> => (await states()).join() === "up,up,u
 async function load(url: string, work?: () => void): Promise<unknown> {
   const words = ["load", "s.yaml", "--url", url, "--json"];
   const child = spawn(process.execPath, [TANDEM, ...words], { cwd: folder });
-  let stdout = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  const ended = new Promise((resolve) => child.once("close", resolve));
+  const stdout = text(child.stdout);
   if (work !== undefined) setTimeout(work, 2000);
-  await ended;
-  const { outcomes } = JSON.parse(stdout) as { outcomes: Readonly<Record<string, number>> };
+  const { outcomes } = JSON.parse(await stdout) as { outcomes: Readonly<Record<string, number>> };
   return Object.fromEntries(Object.entries(outcomes).filter(([, count]) => count > 0));
 }
 
