@@ -7,10 +7,10 @@ import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import type { Parameter } from "../scenario/sweep/parameter-columns.ts";
 import { maxBatchOf, type Traits, traitsOf } from "../schedulers/create-scheduler.ts";
 import { PRESETS } from "../schedulers/registry.ts";
+import type { Solution } from "../schedulers/rules/solver.ts";
 import type { SimulationInputs } from "../sim/replication.ts";
 import { ServiceBounds } from "./bounds.ts";
 import { shareResources, slowEachOther } from "./left-out.ts";
-import type { Relaxed } from "./relaxation.ts";
 import type { Shape, Space } from "./space.ts";
 
 export type Parameters = Readonly<Record<string, Parameter>>;
@@ -36,7 +36,7 @@ export interface Choice {
   /** Whether replicas of one machine slow each other down, or take each other's resources. */
   readonly slowsDown: boolean;
   /** Programs without cuts, which schedulers share, and their solutions. */
-  readonly solved: Map<string, Relaxed>;
+  readonly solved: Map<string, Solution>;
   /** Schedulers of the user. */
   readonly own: SimulationInputs["own"];
 }

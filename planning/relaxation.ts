@@ -64,16 +64,14 @@ export function* relaxed(
     yield;
   }
   const program = programOf(alternative, cuts, above, isInTime);
-  const known = choice.solved.get(program);
-  if (known !== undefined) return known;
   const gap = above === null ? EXACT : NEAR;
-  const quick = yield* solve(program, { nodes: NODES, gap });
-  const isCut = quick.values === null && quick.bound < Number.POSITIVE_INFINITY;
-  const { bound, values } = isCut ? yield* solve(program, { nodes: MOST_NODES, gap }) : quick;
-  const rowOf = (t: number) => runsOn[t].map((_, k) => Math.round(values?.[`x${t}_${k}`] ?? 0));
-  const found = { bound, rows: values && [...tasks.keys()].map(rowOf) };
+  let found = choice.solved.get(program) ?? (yield* solve(program, { nodes: NODES, gap }));
+  if (found.values === null && found.bound < Number.POSITIVE_INFINITY)
+    found = yield* solve(program, { nodes: MOST_NODES, gap });
   if (cuts.length === 0) choice.solved.set(program, found);
-  return found;
+  const { bound, values } = found;
+  const rowOf = (t: number) => runsOn[t].map((_, k) => Math.round(values?.[`x${t}_${k}`] ?? 0));
+  return { bound, rows: values && [...tasks.keys()].map(rowOf) };
 }
 
 function programOf(
