@@ -85,6 +85,6 @@ function stopNote(stopped: NonNullable<SimulationOutput["stopped"]>, events: num
     case "crowded":
       return "stopped with more jobs in the system than memory is for, before every request had ended";
     case "dead":
-      return "some requests never ended: no replica that they need comes back";
+      return "some requests never ended: no replica that they need comes back, or the scheduler starts them on none";
   }
 }

@@ -346,7 +346,9 @@ export class Simulation implements Driver {
     let inWindow = Math.max(0, recorder.unfinished - inSystem);
     for (let request = 0; request < requests.capacity; request++) {
       if (!requests.isOpen(request)) continue;
-      if (requests.arrivedUs[request] >= recorder.warmupUs) inWindow++;
+      if (requests.arrivedUs[request] < recorder.warmupUs) continue;
+      inWindow++;
+      recorder.pipelines?.leftOpen(requests.pipeline[request]);
     }
     // Clients that try again may have several attempts in the system for one request.
     recorder.unfinishedInWindow = Math.min(recorder.unfinished, inWindow);

@@ -112,6 +112,11 @@ export class PipelineTally {
     tally.latencies.add(latencyUs);
   }
 
+  /** A request that counts had not ended when the run did. */
+  leftOpen(pipeline: number): void {
+    this.tallies[pipeline].requests++;
+  }
+
   /** Gives the latencies of the completed requests of the pipeline with that name. */
   latenciesOf(pipeline: string): LatencyStore | undefined {
     return this.tallies[this.names.indexOf(pipeline)]?.latencies;

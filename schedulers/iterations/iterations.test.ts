@@ -202,6 +202,12 @@ describe("vtc", () => {
     expect(order(VTC.create(), asked).indexOf(8)).toBe(3);
   });
 
+  test("admits clients in turn within an iteration", () => {
+    const both = Array.from({ length: 8 }, (_, i) => ({ ...one, after: 0, group: i < 4 ? 0 : 1 }));
+    const { iterations } = play(VTC.create(), { ...LIMITS, maxSequences: 4 }, both);
+    expect(iterations[0].map(([id]) => (id < 4 ? 0 : 1))).toEqual([0, 1, 0, 1]);
+  });
+
   test("gives no credit for the time in which a client asked for nothing", () => {
     // The second client comes late with a backlog of its own: from then on both are served in turn.
     const late = Array.from({ length: 4 }, () => ({ ...one, after: 10, group: 1 }));

@@ -8,39 +8,39 @@ const [PROMPT, MADE] = [1, 2];
 
 function vtc(): IterationPolicy {
   const counters = new Map<number, number>();
-  const counter = ({ client }: Pick<Sequence, "client">): number => counters.get(client) ?? 0;
-  const charge = (one: Sequence, cost: number) => counters.set(one.client, counter(one) + cost);
+  const counter = (client: number): number => counters.get(client) ?? 0;
+  const charge = (client: number, cost: number) => counters.set(client, counter(client) + cost);
   const admitted = new WeakSet<Sequence>();
   let queued: readonly number[] = [];
   let lastToLeave = 0;
 
-  /** A client that comes to an empty queue is lifted to the one that left it last, else to the least of those that wait. */
-  const lift = ({ waiting }: EngineView): void => {
-    const level =
-      queued.length === 0
-        ? counter({ client: lastToLeave })
-        : Math.min(...queued.map((client) => counter({ client })));
-    for (const sequence of waiting) {
-      if (queued.includes(sequence.client) || admitted.has(sequence)) continue;
-      counters.set(sequence.client, Math.max(counter(sequence), level));
+  /** Prompts are charged as they are admitted, before the next choice. */
+  const admit = ({ shares }: EngineView): void => {
+    for (const { sequence } of shares) {
+      if (admitted.has(sequence)) continue;
+      admitted.add(sequence);
+      charge(sequence.client, PROMPT * sequence.promptTokens);
+      lastToLeave = sequence.client;
     }
   };
-  const least = ({ waiting }: EngineView): Sequence =>
-    waiting.reduce((best, one) => (counter(one) < counter(best) ? one : best));
-  const base = vllm({ ...fcfs, first: least });
+  const first = (view: EngineView): Sequence => {
+    admit(view);
+    return view.waiting.reduce((a, b) => (counter(b.client) < counter(a.client) ? b : a));
+  };
   return {
     name: "vtc",
     plan(view) {
-      lift(view);
-      base.plan(view);
+      // A client that comes to an empty queue is lifted to the one that left it last, else to the least of those that wait.
+      const level = Math.min(...(queued.length === 0 ? [lastToLeave] : queued).map(counter));
+      for (const sequence of view.waiting) {
+        if (queued.includes(sequence.client) || admitted.has(sequence)) continue;
+        counters.set(sequence.client, Math.max(counter(sequence.client), level));
+      }
+      vllm({ ...fcfs, first }).plan(view);
+      admit(view);
       for (const { sequence, tokens } of view.shares) {
-        if (!admitted.has(sequence)) {
-          admitted.add(sequence);
-          charge(sequence, PROMPT * sequence.promptTokens);
-          lastToLeave = sequence.client;
-        }
-        const { promptTokens, made, computed } = sequence;
-        if (computed + tokens === promptTokens + made) charge(sequence, MADE);
+        const { client, promptTokens, made, computed } = sequence;
+        if (computed + tokens === promptTokens + made) charge(client, MADE);
       }
       queued = [...new Set(view.waiting.map(({ client }) => client))];
     },
@@ -54,6 +54,6 @@ export const VTC: IterationDefinition = {
   reads: "Tokens that each pipeline was served, and what `vllm` reads.",
   failsWhen: "SLOs differ: it divides tokens, and knows no deadline.",
   source:
-    "Sheng et al., Fairness in serving large language models, OSDI 2024, algorithm 2; weights of section 3.1.",
+    "Sheng et al., Fairness in serving large language models, OSDI 2024, algorithm 2; weights of section 3.1. Jobs beyond `maxSequences` that wait for an engine do so in the scheduler's order: `weighted-fair` beside it is fair there too.",
   create: vtc,
 };

@@ -236,9 +236,29 @@ describe("a cluster that is dead for good", () => {
   test("ends the run, labelled, with what never ended counted", () => {
     const { summary } = runAt([0, 20, 30, 40], cluster(1, PROMPT, crash(0.025)));
     expect(summary.notes).toEqual([
-      "some requests never ended: no replica that they need comes back",
+      "some requests never ended: no replica that they need comes back, or the scheduler starts them on none",
     ]);
     expect(summary.metrics.unfinishedRatio).toBe(0.75);
+  });
+
+  test("has its pipeline miss its SLO with what never ended", () => {
+    const slo = { latencyMs: 100, percentile: 50 };
+    const document = scenarioOf({
+      pipelines: {
+        p: { slo, share: 0.5, tasks: { serve: { model: "server" } } },
+        q: { slo, share: 0.5, tasks: { other: { model: "server" } } },
+      },
+      models: { server: fixedService(10) },
+      cluster: { replicas: { serve: 1, other: 1 } },
+      workload: { arrivals: "deterministic", ratePerS: 10, requests: 200 },
+      faults: { scheduled: [crash(5)] },
+    });
+    const { metrics, pipelines } = runReplication(document, NO_INPUTS, 0).summary;
+    const of = (name: string) => pipelines[name].requests * pipelines[name].sloAttainmentRatio;
+    expect(pipelines.p.requests + pipelines.q.requests).toBe(200);
+    expect(of("p") + of("q")).toBeCloseTo(200 * (metrics.sloAttainmentRatio as number), 6);
+    expect(pipelines.p.sloAttainmentRatio).toBeLessThan(0.35);
+    expect(pipelines.q.sloAttainmentRatio).toBe(1);
   });
 
   test("ends it too when something else goes on breaking", () => {
