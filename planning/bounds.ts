@@ -44,6 +44,7 @@ export class ServiceBounds {
   readonly #goals: readonly Goal[];
   readonly #draws: readonly Float64Array[];
   readonly #variates: readonly Float64Array[] | null;
+  #waits: readonly number[] | null = null;
   readonly #lateness = new Map<number, Lateness | null>();
 
   constructor(
@@ -133,6 +134,16 @@ export class ServiceBounds {
       return meanOf(times.map((time) => (time / mean - 1) ** 2));
     };
     return Math.max(...row.flatMap((n, kind) => (n > 0 ? [ofKind(kind)] : [])));
+  }
+
+  /** Roots of how long jobs of a task wait at equal headroom, over those of the task whose jobs wait longest. */
+  get waits(): readonly number[] {
+    this.#waits ??= this.#space.tasks.map((_, t) => {
+      const row = this.fastestRow(t, 1);
+      return (this.meanMs(t, row.indexOf(1)) * (1 + this.variation(t, row))) ** 0.5;
+    });
+    const most = Math.max(...this.#waits);
+    return this.#waits.map((one) => one / most);
   }
 
   /** Jobs per second of a task; `least`: those alone that the goals need. 0 where they are not known beforehand. */

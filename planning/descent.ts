@@ -3,7 +3,7 @@ import { sumOf } from "../engine/statistics/estimate.ts";
 import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { isBornOut, type Look, lookedAt, MOST_SETTLING, relaxedLook } from "./looks.ts";
 import { shortageOf } from "./missing.ts";
-import { busiestFirst, cheaper, filled } from "./moves.ts";
+import { busiestFirst, cheaper, filled, lessMachines } from "./moves.ts";
 import { BOUND_ERROR, isRuledOut, wideError } from "./outlook.ts";
 import {
   type Above,
@@ -28,6 +28,8 @@ const HEADROOMS: readonly Headroom[] = [
 /** Parts of what may be late that services alone may make so in first clusters; how well the part of SLOs for these is known. */
 const FOR_SERVICES = [0.5, 0.8, 0.3];
 const PRECISION = 0.03;
+/** Headroom that machines are searched for with. */
+const MOST_ROOTS = 8;
 /** Part of the incumbent's cost from which on a bound is close enough. */
 const CLOSE = 0.98;
 /** Steps up from a cluster that misses. */
@@ -119,6 +121,7 @@ export class Descent {
     for (const one of this.passed.filter((other) => costOfTried(other) <= cost + 1e-9)) {
       this.#doubt();
       this.#forget(one);
+      this.#keeps.set(whole(one.contender.shape.rows).key, false);
     }
   }
 
@@ -223,8 +226,45 @@ export class Descent {
           if (!isDone) break;
           if (slow !== null) missed.add(slow);
         }
+        if (isDone) isDone = !(yield* this.#onLess(best, missed, until));
       }
     }
+  }
+
+  /** On machines that cost less, with as much headroom as they have; of one slot each, replicas that go say the same. */
+  *#onLess(
+    { contender: { shape } }: Tried,
+    missed: Set<string | null>,
+    until: number,
+  ): Generator<undefined, boolean> {
+    const { space } = this.alternative.choice;
+    const haveOne = space.room.every(({ slots }) => Math.max(...slots) <= 1);
+    for (const machines of haveOne ? [] : lessMachines(space, shape)) {
+      const key = machines.join();
+      if (missed.has(key) || this.#problem.laboratory.spent > until) continue;
+      missed.add(key);
+      const parts = new Set<number>();
+      for (const late of FOR_SERVICES) parts.add(yield* this.#partFor(late));
+      for (const part of parts) {
+        const rows = yield* this.#mostOn(machines, part);
+        if (rows !== null && (yield* this.keeps(filled(this.alternative, rows)))) return true;
+      }
+    }
+    return false;
+  }
+
+  *#mostOn(machines: readonly number[], part: number): Generator<undefined, Relaxed["rows"]> {
+    const within = (roots: number) => {
+      const headroom = (least: number, waits: number) => 1 + (roots * waits) / least ** 0.5;
+      return this.#relaxed({ headroom, part, machines });
+    };
+    let { rows } = yield* within(0);
+    let roots = 0;
+    for (let step = MOST_ROOTS / 2; rows !== null && step > MOST_ROOTS / 32; step /= 2) {
+      const more = yield* within(roots + step);
+      if (more.rows !== null) [roots, rows] = [roots + step, more.rows];
+    }
+    return rows;
   }
 
   *#relaxed(above: Above | null = null, isInTime = true): Generator<undefined, Relaxed> {

@@ -5,7 +5,7 @@ import { parseScenario } from "../scenario/parse.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
 import { NO_INPUTS } from "../sim/scenario.test-support.ts";
 import { alternativeOf, choiceOf } from "./contenders.ts";
-import { cheaper } from "./moves.ts";
+import { cheaper, lessMachines } from "./moves.ts";
 import { type Shape, Space } from "./space.ts";
 
 const TEXT = `
@@ -60,4 +60,15 @@ test("a part of many replicas goes at once", () => {
 test("a machine goes with a replica of each of two tasks, of those that stay least busy", () => {
   // Six machines of two slots: 40 ms a job leave intent at 0.5, then asr at 0.8 rather than intent at 1.
   expect(found(0, [9, 0], [3, 0]).map(String)).toContain("8,0,2,0");
+});
+
+test("machines that cost less are fewer of a kind, or cheaper ones in place of one", () => {
+  const shape = space.cheapestFor([
+    [4, 0],
+    [0, 2],
+  ]) as Shape;
+  expect(shape.machines).toEqual([2, 1]);
+  const ways = lessMachines(space, shape).map(String);
+  // A gpu machine costs as much as five cpu machines.
+  expect([...new Set(ways)]).toEqual(["1,5", "2,0", "1,3", "1,2", "1,1", "0,1"]);
 });

@@ -58,6 +58,31 @@ function withMachines(
   return withMachines(alternative, machines, node, fewer);
 }
 
+/** Machines that cost less, the dearest first: one, two, four, … fewer of a kind, and of a cheaper kind none or more in place of one. */
+export function lessMachines(
+  { prices, counts }: Alternative["choice"]["space"],
+  { machines, cost }: Shape,
+): readonly (readonly number[])[] {
+  const ways = machines.flatMap((count, node) => {
+    const fewer = powersTo(count).map((gone) => machines.with(node, count - gone));
+    const swapped = prices.flatMap((price, other) => {
+      const most = Math.min(counts[other] - machines[other], Math.ceil(prices[node] / price) - 1);
+      if (count === 0 || other === node) return [];
+      const less = machines.with(node, count - 1);
+      return [...powersTo(most), most].map((more) => less.with(other, less[other] + more));
+    });
+    return [...fewer, ...swapped];
+  });
+  const costOf = (way: readonly number[]) => sumOf(way.map((n, node) => n * prices[node]));
+  const cheaperOnes = ways.filter((way) => costOf(way) < cost - 1e-9);
+  return cheaperOnes.sort((one, other) => costOf(other) - costOf(one));
+}
+
+/** 1, 2, 4, … */
+function powersTo(most: number): readonly number[] {
+  return Array.from({ length: Math.floor(Math.log2(most)) + 1 }, (_, i) => 2 ** i);
+}
+
 /**
  * Shapes that cost less, the cheapest first: a part of a task's replicas on a kind less, or as many as save a machine; a
  * machine less; and none on a kind that is slow for a task, which `slow` names.

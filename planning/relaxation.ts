@@ -39,14 +39,16 @@ const FEW = 20;
 /** A load of exactly 1 keeps up with regular arrivals alone, which other bounds leave to simulation. */
 const FULL = 1 - 1e-9;
 
-/** Capacity over a task's jobs, by the replicas that these take at the least. */
-export type Headroom = (least: number) => number;
+/** Capacity over a task's jobs, by the replicas that these take at the least, and by how long jobs wait there (`waits`). */
+export type Headroom = (least: number, waits: number) => number;
 
 /** A program for a first cluster, which is no bound. */
 export interface Above {
   readonly headroom: Headroom;
   /** Of an SLO, what mean services may take on any way through the pipeline. */
   readonly part: number;
+  /** By node, at most. Default: all that there are. */
+  readonly machines?: readonly number[];
 }
 
 /** `isInTime`: no more jobs than may be late even without a wait. */
@@ -68,7 +70,7 @@ export function* relaxed(
   let found = choice.solved.get(program) ?? (yield* solve(program, { nodes: NODES, gap }));
   if (found.values === null && found.bound < Number.POSITIVE_INFINITY)
     found = yield* solve(program, { nodes: MOST_NODES, gap });
-  if (cuts.length === 0) choice.solved.set(program, found);
+  if (cuts.length === 0 && above?.machines === undefined) choice.solved.set(program, found);
   const { bound, values } = found;
   const rowOf = (t: number) => runsOn[t].map((_, k) => Math.round(values?.[`x${t}_${k}`] ?? 0));
   return { bound, rows: values && [...tasks.keys()].map(rowOf) };
@@ -85,7 +87,7 @@ function programOf(
   const kindsOf = (task: number) => [...runsOn[task].keys()].filter((kind) => runsOn[task][kind]);
   const lines: string[] = [];
   const whole = prices.map((_, node) => `m${node}`);
-  const limits = counts.map((count, node) => `m${node} <= ${count}`);
+  const limits = counts.map((count, node) => `m${node} <= ${above?.machines?.[node] ?? count}`);
   const binary: string[] = [];
   for (const [t] of tasks.entries()) {
     const kinds = kindsOf(t);
@@ -99,7 +101,7 @@ function programOf(
     if (jobs <= 0) continue;
     lines.push(`${kinds.map((k) => `f${t}_${k}`).join(" + ")} >= ${jobs}`);
     const capacities = kinds.map((k) => bounds.capacityPerS(t, k, batches[t]));
-    const factor = above?.headroom(jobs / Math.max(...capacities)) ?? 1;
+    const factor = above?.headroom(jobs / Math.max(...capacities), bounds.waits[t]) ?? 1;
     for (const [i, k] of kinds.entries())
       lines.push(`${factor} f${t}_${k} - ${capacities[i]} x${t}_${k} <= 0`);
     const times = kinds.map((k) => `- ${bounds.meanMs(t, k) / jobs} f${t}_${k}`);

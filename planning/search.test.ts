@@ -80,3 +80,35 @@ run: { seed: 1, replications: 5 }
   // On slow machines alone all are late; fast ones alone cost 30, as a task needs more than four.
   expect(plan.best?.cost).toBeLessThan(26);
 });
+
+test("replicas are placed anew on fewer machines of several slots", () => {
+  const text = `
+name: claims
+pipelines:
+  claims:
+    slo: { latencyMs: 900, percentile: 99 }
+    tasks:
+      intake: { model: unpack }
+      layout: { model: layout, after: [intake] }
+      tables: { model: table, after: [layout] }
+      handwriting: { model: reader, after: [layout], when: { probability: 0.25 } }
+      merge: { model: merger, after: [tables, handwriting] }
+models:
+  unpack: { service: { distribution: deterministic, meanMs: 8 } }
+  layout: { service: { distribution: lognormal, meanMs: 40, cv: 0.6 } }
+  table: { service: { distribution: deterministic, meanMs: 60 } }
+  reader: { service: { distribution: lognormal, meanMs: 220, cv: 0.7 } }
+  merger: { service: { distribution: deterministic, meanMs: 6 } }
+cluster:
+  nodes:
+    - { name: big, count: 6, devices: { gpu: { slots: 2, speed: 1 } }, costPerHour: 3.1 }
+    - { name: t4, count: 10, devices: { gpu: { slots: 1, speed: 0.45 } }, costPerHour: 0.7 }
+    - { name: cpu, count: 6, devices: { cpu: { slots: 4, speed: 0.12 } }, costPerHour: 0.22 }
+  replicas: { intake: 1, layout: 1, tables: 1, handwriting: 1, merge: 1 }
+workload: { arrivals: poisson, ratePerS: 10, durationS: 300, warmupS: 30 }
+run: { seed: 7, replications: 6 }
+`;
+  const { plan } = planWithin(400_000, text);
+  // Two big machines and a cpu; taking replicas away ends at 7.12.
+  expect(plan.best?.cost).toBeLessThanOrEqual(6.42);
+});
