@@ -65,9 +65,16 @@ export function groupNotes({ cluster, scheduler }: ScenarioDocument): string[] {
   ];
 }
 
-/** Mean latency of a request that is alone, each task on its fastest replica. */
-export function unloadedUs({ pools, replicas }: System, { tasks }: PipelineSystem): number {
-  return leastMeanUs(tasks, (pool) => {
+/**
+ * Mean latency of a request that is alone and takes the longest way, each task on its fastest replica: of tasks that more
+ * than the share `rare` of requests run. Without that, of tasks that every request runs.
+ */
+export function unloadedUs(
+  { pools, replicas }: System,
+  { tasks }: PipelineSystem,
+  rare?: number,
+): number {
+  return longestMeanUs(tasks, rare, (pool) => {
     const { first, count } = pools[pool];
     const own = replicas.slice(first, first + count);
     return Math.min(...own.map(({ service }) => service.meanUs[1]));
@@ -98,27 +105,42 @@ export function unknownDoubts(inputs: Pick<MeasuredInputs, "profiles">): string[
   return [`how far the times of ${unknown} may be off is not known, so no interval holds it`];
 }
 
-/** Mean time of the longest way through tasks that every request runs. */
-function leastMeanUs(tasks: PipelineSystem["tasks"], serviceUs: (pool: number) => number): number {
-  interface End {
-    readonly us: number;
-    readonly isSure: boolean;
+/** 1 − 0.9 is a little less than 0.1. */
+const ROUNDING = 1e-9;
+
+/** Mean time of the longest way through tasks that so many requests run. */
+function longestMeanUs(
+  tasks: PipelineSystem["tasks"],
+  rare: number | undefined,
+  serviceUs: (pool: number) => number,
+): number {
+  interface Span {
+    readonly startUs: number;
+    readonly endUs: number;
+    /** Of the requests that run the task, at the least. */
+    readonly share: number;
   }
-  const ends = new Map<number, End>();
-  const endOf = (task: number): End => {
-    const { predecessors, variants, needed, whenProbability, skippedBy } = tasks[task];
-    const known = ends.get(task);
+  const spans = new Map<number, Span>();
+  const spanOf = (id: number): Span => {
+    const known = spans.get(id);
     if (known !== undefined) return known;
-    const before = predecessors.map(endOf);
-    const times = before.map(({ us }) => us);
+    const { predecessors, variants, needed, whenProbability, skippedBy, ...task } = tasks[id];
+    const times = predecessors.map((before) => {
+      const { startUs, endUs } = spanOf(before);
+      return task.afterFirstToken.includes(before) ? startUs : endUs;
+    });
     const startUs = Number.isFinite(needed) ? Math.min(...times) : Math.max(0, ...times);
-    const isBegun = before.length === 0 || before.some(({ isSure }) => isSure);
-    const isSure = isBegun && whenProbability === 1 && skippedBy.length === 0;
-    const end = { us: startUs + (isSure ? Math.min(...variants.map(serviceUs)) : 0), isSure };
-    ends.set(task, end);
-    return end;
+    const begun = predecessors.length === 0 ? [1] : predecessors.map((one) => spanOf(one).share);
+    const kept = skippedBy.map((cache) => 1 - tasks[cache].cacheHitRatio);
+    const share = kept.reduce((a, b) => a * b, Math.max(...begun) * whenProbability);
+    const isRun =
+      rare === undefined ? share === 1 && skippedBy.length === 0 : share > rare + ROUNDING;
+    const endUs = startUs + (isRun ? Math.min(...variants.map(serviceUs)) : 0);
+    const span = { startUs, endUs, share };
+    spans.set(id, span);
+    return span;
   };
-  return Math.max(...tasks.map((_, task) => endOf(task).us));
+  return Math.max(...tasks.map((_, id) => spanOf(id).endUs));
 }
 
 type Provenance = Profile["provenance"];

@@ -78,6 +78,27 @@ describe("each factor changes with its own part of the scenario", () => {
     }
   });
 
+  test("a branch counts that more requests take than may be late", () => {
+    const branch = (probability: number, percentile: number) =>
+      made({
+        pipelines: {
+          p: {
+            slo: { latencyMs: 60, percentile },
+            tasks: {
+              a: { model: "a" },
+              b: { model: "b", after: ["a"], when: { probability } },
+              c: { model: "b", after: ["b"] },
+            },
+          },
+        },
+        cluster: { replicas: { a: 1, b: 1, c: 1 } },
+      });
+    const reason = (...of: [number, number]) => found(branch(...of)).goal.reason;
+    expect(reason(0.4, 95)).toContain("2.0 times the latency of a request alone");
+    expect(reason(0.11, 90)).toContain("2.0 times");
+    expect(reason(0.1, 90)).toContain("6.0 times");
+  });
+
   test("a trace is judged by its gaps", () => {
     const document = made({
       workload: { arrivals: "trace", file: "x.csv", column: "t", requests: 9 },

@@ -176,13 +176,17 @@ function tokenGoalOf(
   const goals = users.flatMap((pipeline) => [
     { ratio: pipeline.ttftUs / firstUs, what: "first token" },
     { ratio: pipeline.tpotUs / eachUs, what: "token" },
-    { ratio: pipeline.sloUs / unloadedUs(system, pipeline), what: "answer" },
+    { ratio: sloOverLatency(system, pipeline), what: "answer" },
   ]);
   const { ratio, what } = goals.reduce((a, b) => (b.ratio < a.ratio ? b : a));
   if (!Number.isFinite(ratio)) return { level: "loose", reason: "no language model has an SLO" };
   const reason = `the shortest SLO is ${ratio.toFixed(1)} times the ${what}'s time on an idle engine`;
   return { level: ratio <= BORDERS.tightTokens ? "tight" : "loose", reason };
 }
+
+/** Branches count that more requests take than the SLO lets be late. */
+const sloOverLatency = (system: System, pipeline: PipelineSystem): number =>
+  pipeline.sloUs / unloadedUs(system, pipeline, 1 - pipeline.sloShare);
 
 function batchingOf({ pools, replicas }: System): Factors["batching"] {
   const shares = pools
@@ -224,8 +228,7 @@ function devicesOf({ replicas, pools, models }: System): Factors["devices"] {
 }
 
 function goalOf(system: System): Factors["goal"] {
-  const ratios = system.pipelines.map((pipeline) => pipeline.sloUs / unloadedUs(system, pipeline));
-  const least = Math.min(...ratios);
+  const least = Math.min(...system.pipelines.map((pipeline) => sloOverLatency(system, pipeline)));
   const reason = `the shortest SLO is ${least.toFixed(1)} times the latency of a request alone`;
   return { level: least <= BORDERS.tight ? "tight" : "loose", reason };
 }
