@@ -333,6 +333,54 @@ test("a row that loses on the scenario itself is not the answer, and the simples
   expect(answerOf("proteus", "no reason")).toBe("proteus");
 });
 
+test("of equals, a scheduler that keeps the SLO goes before one that may, and that before one that misses it", () => {
+  const made = (name: string, mean: number, slo: TriedScheduler["slo"], isBest = true) => {
+    const inTime = { mean, halfWidth95: 0.2 };
+    return { name, inTime, overFirst: inTime, isBest, slo };
+  };
+  const fifo = made("fifo", 94.3, "misses");
+  const loki = made("loki", 95.2, "meets");
+  const may = made("nexus", 95.1, "unclear");
+  expect(answerOf("edf", [fifo, may, loki])).toBe("loki");
+  expect(answerOf("fifo", [fifo, may])).toBe("nexus");
+  expect(answerOf("edf", [fifo, { ...loki, slo: "misses" }]), "a tie of within 1%").toBe("fifo");
+  // More requests in time, but of the pipeline that has enough of them.
+  const most = made("sjf", 98, "misses");
+  expect(answerOf("sjf", [most, made("loki", 95.2, "meets", false)])).toBe("loki");
+});
+
+test.each([
+  [
+    "edge-or-cloud.yaml",
+    ["--set", "workload.durationS=300", "--set", "workload.ratePerS=15.5"],
+    [
+      "use loki",
+      "edf + drop, the study's choice, does worse than loki: loki is not shown to miss the SLO",
+      "SLO unclear loki;",
+      "SLO missed fifo;",
+    ],
+  ],
+  [
+    "agent.yaml",
+    [],
+    [
+      // The branch that two in five requests take is most of an answer's time.
+      "a tight SLO the shortest SLO is 3.1 times the answer's time on an idle engine",
+      "passed over vllm, prefix-affinity: more in time than vllm, but not shown to be more than 1% better: a tie",
+    ],
+  ],
+  [
+    "rag.yaml",
+    [],
+    [
+      "not tried vllm-v0, which is as good in the study: 500 tokens, but vllm-v0 runs a prompt whole in 256",
+    ],
+  ],
+])("%s: the reasons for the answer are told", async (file, set, texts) => {
+  const { stdout } = await tandemHere(SCENARIOS, ["schedulers", "--for", file, ...set]);
+  for (const text of texts) expect(stdout.replace(/\s+/g, " ")).toContain(text);
+});
+
 test.each([
   [
     "its runs take more than seconds",

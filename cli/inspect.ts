@@ -12,6 +12,7 @@ import {
   doctor as examine,
   type Finding,
   placeGroups,
+  type TriedScheduler,
   type WhichScheduler,
   whichScheduler,
 } from "../library/index.ts";
@@ -121,7 +122,8 @@ const FEW = 4;
 
 /** The scheduler to use, how it does there, the study's row and why it fits, and how to check it. */
 function whichText(which: WhichScheduler): string {
-  const { factors, decision, values, refused, instead, tried, answer, command, notes = [] } = which;
+  const { factors, decision, values, refused, instead, tried, answer, command } = which;
+  const { notes = [], leftOut = {} } = which;
   const { use, case: of } = decision;
   const why = Object.values<Factor<Level>>(factors).map(({ level, reason }): [string, string] => [
     levelText(of, level),
@@ -141,6 +143,10 @@ function whichText(which: WhichScheduler): string {
   const own = block(answer === undefined ? `do not use ${use.name}` : `use ${answer}`, [
     ...(answer === undefined ? [] : [["as", set.join(" ") || APART] as [string, string]]),
     ...(tried === undefined ? [] : triedText(tried, instead ?? use.name, answer)),
+    ...Object.entries(leftOut).map(([name, reason]): [string, string] => [
+      "not tried",
+      `${name}, which is as good in the study: ${reason}`,
+    ]),
   ]);
   const taken = instead === undefined ? "" : `; ${instead} is as good in the study`;
   const checks = [
@@ -169,17 +175,51 @@ function triedText(
     const over = i === 0 ? "" : `, ${pointsText(overFirst)} over ${first}`;
     return `${name} ${inTime.mean}%${over}`;
   });
-  const mine = tried.find(({ name }) => name === own);
-  const others = plural(tried.length - 1, "other");
-  const verdict =
-    mine === undefined || answer === own
-      ? `${answer} is not shown to be worse than ${others}`
-      : `${own}, the study's choice, ${mine.isBest ? "is no better" : "does worse"} than ${answer}`;
+  const chosen = tried.find(({ name }) => name === answer) ?? tried[0];
+  const equals = tried.filter(({ slo }) => slo === chosen.slo);
+  const more = equals.filter(({ inTime }) => inTime.mean > chosen.inTime.mean);
+  const tied = `more in time than ${answer}, but not shown to be more than 1% better: a tie`;
+  const last = answer === first ? ", of which the simplest is taken" : "";
   return [
-    ["tried here", verdict],
+    ["tried here", verdictText(tried, chosen, own)],
     ["in time here", figures.join("; ")],
-  ];
+    ...Object.entries(SLO_STATES).flatMap(([state, label]): [string, string][] => {
+      const some = tried.filter(({ slo }) => slo === state);
+      return some.length === 0 ? [] : [[label, namesText(some)]];
+    }),
+    ...(more.length === 0 ? [] : [["passed over", `${namesText(more)}: ${tied}${last}`]]),
+  ] as [string, string][];
 }
+
+/** Why the answer goes before the study's choice, or before the others. */
+function verdictText(
+  tried: readonly TriedScheduler[],
+  chosen: TriedScheduler,
+  own: string,
+): string {
+  const mine = tried.find(({ name }) => name === own) ?? chosen;
+  const others = tried.filter((one) => one !== chosen);
+  const behind = others.filter(({ slo }) => slo !== chosen.slo);
+  const does = chosen.slo === "meets" ? "keeps the SLO" : "is not shown to miss the SLO";
+  if (mine !== chosen) {
+    const isEqual = mine.slo === chosen.slo;
+    const verb = mine.isBest && isEqual ? "is no better" : "does worse";
+    const because = isEqual ? "" : `: ${chosen.name} ${does}`;
+    return `${own}, the study's choice, ${verb} than ${chosen.name}${because}`;
+  }
+  if (behind.length === 0)
+    return `${chosen.name} is not shown to be worse than ${plural(others.length, "other")}`;
+  return `${chosen.name} ${does}, so it goes before ${plural(behind.length, "other")} that ${behind.length === 1 ? "is" : "are"} not shown to`;
+}
+
+const SLO_STATES: Readonly<Record<TriedScheduler["slo"], string>> = {
+  meets: "SLO kept",
+  unclear: "SLO unclear",
+  misses: "SLO missed",
+};
+
+const namesText = (some: readonly TriedScheduler[]): string =>
+  some.map(({ name }) => name).join("; ");
 
 const pointsText = ({ mean, halfWidth95 }: Estimate): string => `${mean} ± ${halfWidth95} points`;
 

@@ -89,6 +89,7 @@ export type {
   SweepStatus,
 } from "./shards.ts";
 export type { SweepOptions } from "./sweep.ts";
+export type { TriedScheduler } from "./try-schedulers.ts";
 export type { ValidateOptions, Validation, ValidationStart } from "./validate.ts";
 export type { WhichScheduler } from "./which-scheduler.ts";
 

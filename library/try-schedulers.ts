@@ -4,6 +4,8 @@ import { expectedRequests } from "../engine/arrivals/arrival-source.ts";
 import { offeredRatePerS } from "../engine/stability/judge-stability.ts";
 import { type Estimate, estimate } from "../engine/statistics/estimate.ts";
 import { compareGroup, DEFAULT_MARGIN, halfWidth95, pairedDifference } from "../results/compare.ts";
+import type { SloState } from "../results/documents.ts";
+import { goalsOf, type SloRun, sloState } from "../results/slo.ts";
 import type { ScenarioDocument } from "../scenario/schema/scenario.ts";
 import { asksForSolver, useSolver } from "../schedulers/rules/solver.ts";
 import { replicationSteps } from "../sim/replication.ts";
@@ -18,6 +20,8 @@ export interface TriedScheduler {
   readonly overFirst: Estimate;
   /** Not shown to be worse than another by more than 1%. */
   readonly isBest: boolean;
+  /** Whether it is shown to keep the SLOs of all pipelines there. */
+  readonly slo: SloState;
 }
 
 /** A scheduler's name with the scenario that has it. */
@@ -48,14 +52,14 @@ export async function trySchedulers(
     return "its runs take more than seconds; shorten workload.requests or workload.durationS";
   if (asksForSolver(candidates)) useSolver(await loadHighs());
   const inputs = inputsOf(loaded);
-  const runs: number[][] = [];
+  const runs: (readonly SloRun[])[] = [];
   for (const candidate of candidates) {
-    const samples: number[] = [];
+    const own: SloRun[] = [];
     for (let i = 0; i < replications; i++) {
       const { summary } = await inTurns(replicationSteps(candidate.document, inputs, i), signal);
-      samples.push(100 * (summary.metrics.sloAttainmentRatio ?? 0));
+      own.push(summary);
     }
-    runs.push(samples);
+    runs.push(own);
   }
   return judged(candidates, runs);
 }
@@ -74,24 +78,28 @@ function eventsOf({ document: { models, pipelines, workload }, traces }: Scenari
 
 function judged(
   candidates: readonly Candidate[],
-  runs: readonly (readonly number[])[],
+  runs: readonly (readonly SloRun[])[],
 ): readonly TriedScheduler[] {
-  const group = runs.map((samples, i) => {
+  const shares = runs.map((own) =>
+    own.map(({ metrics }) => 100 * (metrics.sloAttainmentRatio ?? 0)),
+  );
+  const group = shares.map((samples, i) => {
     const metrics = { sloAttainmentRatio: estimate(samples) };
     return { id: `${i}`, parameters: {}, metrics, samples: { sloAttainmentRatio: samples } };
   });
   const found = compareGroup(group, ["scheduler"], "sloAttainmentRatio", DEFAULT_MARGIN);
-  return candidates.map(({ name }, i): TriedScheduler => {
-    const difference = pairedDifference(runs[i], runs[0]);
+  return candidates.map(({ name, document }, i): TriedScheduler => {
+    const difference = pairedDifference(shares[i], shares[0]);
     const overFirst =
       difference === null
         ? { mean: 0, halfWidth95: 0 }
         : { mean: difference.mean, halfWidth95: halfWidth95(difference) };
     return {
       name,
-      inTime: rounded(estimate(runs[i])),
+      inTime: rounded(estimate(shares[i])),
       overFirst: rounded(overFirst),
       isBest: found?.members[i].verdict !== "worse",
+      slo: sloState(goalsOf(document), runs[i], "unknown"),
     };
   });
 }

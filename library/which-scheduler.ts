@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../engine/basics/fault.ts";
 import { DEFAULT_MARGIN } from "../results/compare.ts";
+import type { SloState } from "../results/documents.ts";
 import {
   type AnyCase,
   caseOf,
@@ -33,6 +34,8 @@ export interface WhichScheduler {
   readonly refused?: string;
   /** This scheduler is as good in the study, and the scenario takes it in the place of the refused one. */
   readonly instead?: string;
+  /** Schedulers that are as good in the study, by name, and why the scenario does not take them. */
+  readonly leftOut?: Readonly<Record<string, string>>;
   /**
    * On the scenario itself, for seconds: fifo (of language models vllm), the row's scheduler or the one in its place, those
    * that the scenario names, and others that are as good in the study, better with other models, or best in other cases;
@@ -40,8 +43,8 @@ export interface WhichScheduler {
    */
   readonly tried?: readonly TriedScheduler[] | string;
   /**
-   * The scheduler to use: the first of those tried where it does as well; else that of the row, unless another is shown to
-   * keep more of the scenario's requests in time.
+   * The scheduler to use. One that keeps the scenario's SLOs goes before one that does not. Of equals it is the first of
+   * those tried where it does as well; else that of the row, unless another is shown to keep more requests in time.
    */
   readonly answer?: string;
   /** Values by path with which the scenario has it; none where that is a cluster of another shape. */
@@ -87,26 +90,61 @@ export async function whichScheduler(
   const notes = notesOn(document, decision, shortestMs);
   const found = { schema: "tandem/which-scheduler@1", factors, decision, notes } as const;
   if (decision.use === null) return found;
-  const { name, beside, policy, elsewhere } = decision.use;
-  const scheduler = fittedTo(shortestMs, decision.use);
-  if (policy === APART) return { ...found, answer: name };
+  const { use } = decision;
+  if (use.policy === APART) return { ...found, answer: use.name };
+  const field = fieldOf(loaded, use, fittedTo(shortestMs, use), winnersOf(table));
+  // Where all would take too long, the first are tried; where even two would, none are, and the command has all.
+  const affordable = mostToTry(loaded);
+  const most = affordable < 2 ? MOST_TRIED : Math.min(affordable, MOST_TRIED);
+  const candidates = field.candidates.slice(0, most);
+  const tried = await trySchedulers(loaded, candidates, signal);
+  const { own, ...rest } = field.found;
+  const answer = answerOf(own, tried);
+  const values = candidates.find((one) => one.name === answer)?.values;
+  const given = answer === undefined || values === undefined ? {} : { answer, values };
+  const command = commandOf(loaded, candidates);
+  return { ...found, ...rest, tried, ...given, command };
+}
+
+type Use = NonNullable<Decision["use"]>;
+
+/** All that may be tried for a row, in order, and what the scenario does not take. */
+function fieldOf(
+  loaded: Scenario,
+  use: Use,
+  scheduler: SchedulerDocument,
+  winners: readonly string[],
+): {
+  readonly candidates: readonly Candidate[];
+  /** `own`: the row's scheduler, or the one in its place. */
+  readonly found: Pick<WhichScheduler, "refused" | "instead" | "leftOut"> & {
+    readonly own: string | undefined;
+  };
+} {
+  const { document } = loaded;
+  const { name, beside, policy, elsewhere } = use;
+  const leftOut: Record<string, string> = {};
+  const made = (one: string, values: Candidate["values"]): readonly Candidate[] => {
+    const candidate = candidateOf(loaded, one, values);
+    if (typeof candidate !== "string") return [candidate];
+    if (beside.includes(one)) leftOut[one] = candidate;
+    return [];
+  };
   const byName = (one: string): readonly Candidate[] => {
     if (policy === undefined) {
-      return Object.hasOwn(PRESETS, one) ? kept(candidateOf(loaded, one, { scheduler: one })) : [];
+      return Object.hasOwn(PRESETS, one) ? made(one, { scheduler: one }) : [];
     }
     // A policy of iterations, alone or with a router.
     const [order, routing] = one.split(", ");
     if (!ITERATIONS.some((known) => known.name === order)) return [];
-    const scheduler = routing === undefined ? "fifo" : { routing };
-    return kept(candidateOf(loaded, one, { scheduler, ...policies(document, () => order) }));
+    const routed = routing === undefined ? "fifo" : { routing };
+    return made(one, { scheduler: routed, ...policies(document, () => order) });
   };
   const ofRow = policy === undefined ? {} : policies(document, () => policy);
   const row = candidateOf(loaded, name, { scheduler, ...ofRow });
   const ties = beside.flatMap(byName);
   const [own] = typeof row === "string" ? ties : [row];
-  const refused = typeof row === "string" ? { refused: row } : {};
   const better = elsewhere?.holds === false ? byName(elsewhere.best) : [];
-  const winners = [...new Set(table.flatMap(({ use }) => use?.name.replace(TUNED, "") ?? []))];
   const others = winners.flatMap(byName).sort((a, b) => placeIn(beside, a) - placeIn(beside, b));
   const simple = byName(policy === undefined ? "fifo" : "vllm");
   const named = namedBy(loaded);
@@ -114,29 +152,33 @@ export async function whichScheduler(
   // Where prompts and tokens have engines of their own, one policy for both is no simpler choice.
   const first = apartOf(document).length > 0 ? [...named, ...simple] : simple;
   const all = [...first, ...chosen, ...better, ...named, ...others, ...ties];
-  const different = all.filter(
+  const candidates = all.filter(
     ({ values }, i) => all.findIndex((one) => isDeepStrictEqual(one.values, values)) === i,
   );
-  // Where all would take too long, the first are tried; where even two would, none are, and the command has all.
-  const affordable = mostToTry(loaded);
-  const most = affordable < 2 ? MOST_TRIED : Math.min(affordable, MOST_TRIED);
-  const candidates = different.slice(0, most);
-  const tried = await trySchedulers(loaded, candidates, signal);
-  const answer = answerOf(own?.name, tried);
-  const values = candidates.find((one) => one.name === answer)?.values;
+  const found = {
+    own: own?.name,
+    ...(typeof row === "string" ? { refused: row } : {}),
+    ...(typeof row === "string" && own !== undefined ? { instead: own.name } : {}),
+    ...(Object.keys(leftOut).length > 0 ? { leftOut } : {}),
+  };
+  return { candidates, found };
+}
+
+/** Schedulers of all rows, without their settings. */
+const winnersOf = (table: readonly Decision[]): readonly string[] => [
+  ...new Set(table.flatMap(({ use }) => use?.name.replace(TUNED, "") ?? [])),
+];
+
+/** Compares candidates by their requests in time. */
+function commandOf(loaded: Scenario, candidates: readonly Candidate[]): string {
   const compare = assigned("run.compare.metrics", ["sloAttainmentRatio"]);
   // A share of capacity is that of the sweep's smallest shape, and the command has another sweep.
-  const { workload } = document;
+  const { workload } = loaded.document;
   const isShare = loaded.capacity !== undefined && "ratePerS" in workload;
   const rate = isShare ? [assigned("workload.ratePerS", workload.ratePerS)] : [];
   const sweep = assigned("sweep", { points: candidates.map((one) => one.values) });
   const before = Object.entries(loaded.overrides).map(([path, value]) => assigned(path, value));
-  const command = repeatCommand("simulate", loaded.file, {
-    set: [...before, ...rate, compare, sweep],
-  });
-  const instead = typeof row === "string" && own !== undefined ? { instead: own.name } : {};
-  const use = answer === undefined || values === undefined ? {} : { answer, values };
-  return { ...found, ...refused, ...instead, tried, ...use, command };
+  return repeatCommand("simulate", loaded.file, { set: [...before, ...rate, compare, sweep] });
 }
 
 interface Candidate {
@@ -234,16 +276,22 @@ function notesOn(document: ScenarioDocument, { use }: Decision, shortestMs: numb
   ];
 }
 
+/** A scheduler that is shown to keep the SLOs goes before one that may, and that before one that is shown to miss them. */
+const BY_SLO: readonly SloState[] = ["meets", "unclear", "misses"];
+
 /**
- * The first of those tried, which is the simplest, where it is among the best here; else the row's own, unless others are
- * shown to be better: then the first of the best.
+ * Of those that keep the SLOs as well as any: the first of those tried, which is the simplest, where it is among the best
+ * here; else the row's own, unless others are shown to be better: then the first of the best.
  */
 export function answerOf(
   own: string | undefined,
   tried: readonly TriedScheduler[] | string,
 ): string | undefined {
   if (typeof tried === "string") return own;
-  const best = tried.filter(({ isBest }) => isBest);
+  const state = BY_SLO.find((one) => tried.some(({ slo }) => slo === one));
+  const equals = tried.filter(({ slo }) => slo === state);
+  const most = equals.filter(({ isBest }) => isBest);
+  const best = most.length > 0 ? most : equals;
   const least = (1 - DEFAULT_MARGIN) * Math.max(...best.map(({ inTime }) => inTime.mean));
   const first = best.find(({ inTime }) => inTime.mean >= least)?.name;
   if (first === tried[0].name || !best.some(({ name }) => name === own)) return first;
