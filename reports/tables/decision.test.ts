@@ -95,6 +95,17 @@ test("where all costs the same, nothing is said about cost but the command that 
   }
 });
 
+test("costs of different numbers of replicas differ, and no search is named for language models", () => {
+  const written = judged(({ metrics: { costPerHour: _, ...free }, tasks }) => ({
+    metrics: { ...free, ttftMeanMs: { mean: 100, halfWidth95: 1 } },
+    tasks: { detect: tasks.detect },
+    slo: "meets",
+  }));
+  expect(fact(decisionsOf(written, undefined)[0], "next cheaper")).toBe(
+    "nothing cheaper was simulated",
+  );
+});
+
 describe("the first sentence", () => {
   const answered = (validation?: ReturnType<typeof validationDocument>) => {
     const document = sweepDocument();

@@ -24,7 +24,6 @@ import {
   latencyOf,
   marginOf,
   nearestOf,
-  price,
   shareText,
 } from "./goals.ts";
 import { axisText, configurationLabel, isSameAt, sweepAxes } from "./parameters.ts";
@@ -205,7 +204,7 @@ function busiestTask({
 /** The best of all that cost less: by how much it misses. */
 function cheaperText(chosen: ConfigurationResult, { members, axes, document }: Choice): string {
   const cheaper = members.filter((one) => byCost(one, chosen) < 0);
-  if (cheaper.length === 0) return `${unexplored(members)}: ${planCommand(document)} searches`;
+  if (cheaper.length === 0) return `${unexplored(members)}${searchText(document)}`;
   const nearest = nearestOf(cheaper, document);
   const count = plural(cheaper.length, "cheaper one", "cheaper ones");
   if (nearest === undefined) return `none: all ${count} are overloaded`;
@@ -215,10 +214,16 @@ function cheaperText(chosen: ConfigurationResult, { members, axes, document }: C
 }
 
 function unexplored(members: Choice["members"]): string {
-  const prices = new Set(members.map((one) => price(one)?.mean));
-  return members.length > 1 && prices.size === 1
+  const [first] = members;
+  return members.length > 1 && members.every((one) => byCost(one, first) === 0)
     ? "not known: all that was simulated costs the same"
     : "nothing cheaper was simulated";
+}
+
+/** `plan` searches no cluster for language models, whose requests alone have a time to the first token. */
+function searchText(document: ResultsDocument): string {
+  const hasEngines = document.configurations.some(({ metrics }) => metrics.ttftMeanMs);
+  return hasEngines ? "" : `: ${planCommand(document)} searches`;
 }
 
 /** The command that searches the scenario of these results, without the place of the program. */
