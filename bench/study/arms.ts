@@ -376,6 +376,10 @@ function withSetting(scheduler: Sections, path: string, value: unknown): Section
 /** Systems whose settings are searched. */
 export const TUNED = Object.keys(SPACES);
 
+/** Systems whose settings are searched in a case. */
+export const tunedIn = ({ devices }: Case): readonly string[] =>
+  TUNED.filter((name) => devices === "shared" || !ROUTES.has(name));
+
 /** The arm with the setting that a search found best. */
 export function tunedArm({ devices }: Case, name: string, scheduler: SchedulerDocument): Arm {
   const paths = devices === "shared" ? turns(false) : {};

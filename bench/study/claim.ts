@@ -8,7 +8,7 @@ import { parse } from "yaml";
 import { finished } from "../../engine/basics/iterables.ts";
 import type { MetricName } from "../../engine/metrics/figures.ts";
 import type { Estimate } from "../../engine/statistics/estimate.ts";
-import { estimate, sumOf } from "../../engine/statistics/estimate.ts";
+import { estimate, meanOf, sumOf, wilson95 } from "../../engine/statistics/estimate.ts";
 import { searchGroups, USUAL_SEARCH } from "../../planning/device-groups.ts";
 import type { ConfigurationResult } from "../../results/documents.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
@@ -54,7 +54,8 @@ type Threshold =
   | { readonly value: number; readonly within: number }
   | { readonly between: readonly [number, number] }
   | { readonly above: number }
-  | { readonly below: number };
+  | { readonly below: number }
+  | { readonly atMost: number };
 
 export interface Claim {
   /** Names the scenario and its folder: the preset that it is about, or what of a system. */
@@ -194,15 +195,19 @@ export function figuresOf(
   });
 }
 
-/** Inside, where the whole interval of the figure is; outside, where none of it is. */
+/** Inside, where the whole interval of the figure is; outside, where none of it is. `above` and `below` leave their value out. */
 function against(threshold: Threshold, { mean, halfWidth95 }: Estimate): JudgedThreshold {
   const [text, low, high] = boundsOf(threshold);
   const [least, most] = [mean - halfWidth95, mean + halfWidth95];
-  if (least >= low && most <= high) return { text, judgement: "holds" };
-  return { text, judgement: most < low || least > high ? "fails" : "cannot tell" };
+  const isOpen = "above" in threshold || "below" in threshold;
+  const isInside = isOpen ? least > low && most < high : least >= low && most <= high;
+  const isOutside = isOpen ? most <= low || least >= high : most < low || least > high;
+  return { text, judgement: isInside ? "holds" : isOutside ? "fails" : "cannot tell" };
 }
 
-function boundsOf(threshold: Threshold): readonly [text: string, low: number, high: number] {
+type Bounds = readonly [text: string, low: number, high: number];
+
+function boundsOf(threshold: Threshold): Bounds {
   if ("value" in threshold) {
     const { value, within } = threshold;
     return [`${value} ± ${100 * within}%`, value * (1 - within), value * (1 + within)];
@@ -214,7 +219,9 @@ function boundsOf(threshold: Threshold): readonly [text: string, low: number, hi
   if ("above" in threshold) {
     return [`above ${threshold.above}`, threshold.above, Number.POSITIVE_INFINITY];
   }
-  return [`below ${threshold.below}`, Number.NEGATIVE_INFINITY, threshold.below];
+  const [word, most] =
+    "atMost" in threshold ? ["at most", threshold.atMost] : ["below", threshold.below];
+  return [`${word} ${most}`, Number.NEGATIVE_INFINITY, most];
 }
 
 /** A claim holds where all of its thresholds do, and fails where one does. */
@@ -292,12 +299,18 @@ class Runs {
     return this.#pairs(arms, "sloAttainmentRatio", (a, b) => missed(a) / missed(b));
   }
 
+  /** Where runs agree exactly, as a rule in none, the interval is Wilson's of all answers: few answers show no small share. */
   #late(arm: string): Estimate {
     const dropped = this.#samples(arm, "dropRatio");
     const late = this.#samples(arm, "sloAttainmentRatio").map(
       (attained, i) => (100 * (1 - dropped[i] - attained)) / (1 - dropped[i]),
     );
-    return estimate(late.map((share) => Math.max(0, Math.round(share * 1e9) / 1e9)));
+    const shares = late.map((share) => Math.max(0, Math.round(share * 1e9) / 1e9));
+    const found = estimate(shares);
+    if (new Set(shares).size > 1) return found;
+    const answers = this.#of(arm).requests * (1 - meanOf(dropped));
+    const { low, high } = wilson95(found.mean / 100, answers);
+    return { ...found, halfWidth95: Math.max(found.mean - 100 * low, 100 * high - found.mean) };
   }
 
   #answers({ arm, of, beside }: NonNullable<FigureEntry["answers"]>): Estimate {

@@ -1,4 +1,5 @@
 /** The part of language models in the study's page. */
+import { isDeepStrictEqual } from "node:util";
 import type { Decision, EngineCase } from "../../results/which-scheduler.ts";
 import { ALIKE, ENGINE_LOADS, ROWS, TOKEN_GOALS, WINDOWS } from "./engines.ts";
 import { type CaseResult, memberOf } from "./field.ts";
@@ -26,9 +27,18 @@ export function engineTable(rows: readonly Decision<EngineCase>[]): string[] {
   ]);
 }
 
+const SAME = [
+  "`sarathi` and `vllm` are the same in every digit, in all cases and windows: `vllm` is V1, which serves prompts in chunks, too, so that",
+  "their orders are one unless their budgets of tokens differ.",
+];
+
 export function engineSection(results: readonly CaseResult<EngineCase>[]): string[] {
   const names = [...new Set(results.flatMap(({ members }) => members.map(({ arm }) => arm.name)))];
   const { tight, loose } = TOKEN_GOALS;
+  const areSame = results.every((result) => {
+    const [a, b] = ["vllm", "sarathi"].map((name) => memberOf(result, name)?.samples);
+    return a !== undefined && isDeepStrictEqual(a, b);
+  });
   const goals = (own: readonly CaseResult<EngineCase>[], name: string): string =>
     meanText(own.flatMap((result) => memberOf(result, name) ?? []));
   return [
@@ -64,5 +74,6 @@ export function engineSection(results: readonly CaseResult<EngineCase>[]): strin
         ];
       }),
     ]),
+    ...(areSame ? ["", ...SAME] : []),
   ];
 }

@@ -14,7 +14,7 @@ import { profileSchema } from "../../scenario/schema/profile.ts";
 import type { SchedulerDocument } from "../../scenario/schema/scenario.ts";
 import { scenarioSchema } from "../../scenario/schema/scenario.ts";
 import { createScheduler } from "../../schedulers/create-scheduler.ts";
-import { type Arm, ablationArms, fixedArms, settingsOf, TUNED, tunedArm } from "./arms.ts";
+import { type Arm, ablationArms, fixedArms, settingsOf, tunedArm, tunedIn } from "./arms.ts";
 import { CASE_FILES, CASES, caseDocument, caseName, loadPoint, WINDOWS } from "./cases.ts";
 import { kneesOf, type Played, type Runs } from "./knees.ts";
 import { placedArms } from "./placed-groups.ts";
@@ -47,9 +47,11 @@ interface Candidate {
 
 /** Every setting of every tuned system, on other arrivals with another seed than the field. */
 export function searchRuns(one: Case, effort: Effort): Runs<Candidate> {
-  const candidates = TUNED.flatMap((name) =>
-    settingsOf(name).map((scheduler) => ({ name, arm: tunedArm(one, name, scheduler) })),
-  ).filter(({ arm }) => refusalOf(one, arm.scheduler) === null);
+  const candidates = tunedIn(one)
+    .flatMap((name) =>
+      settingsOf(name).map((scheduler) => ({ name, arm: tunedArm(one, name, scheduler) })),
+    )
+    .filter(({ arm }) => refusalOf(one, arm.scheduler) === null);
   const loads = loadsOf(one, effort).filter((_, i) => i % SEARCH.every === 0);
   return runsOf(one, effort.plays, SEARCH.seed, candidates, loads, SEARCH.windows);
 }

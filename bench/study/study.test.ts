@@ -29,7 +29,7 @@ import {
   judgementOf,
   type Sections,
 } from "./claim.ts";
-import { engineTable } from "./engine-page.ts";
+import { engineSection, engineTable } from "./engine-page.ts";
 import {
   capacityPerS,
   ENGINE_CASES,
@@ -91,7 +91,11 @@ describe("claims", () => {
   test("are there for every preset beyond the textbook's, each in a folder of its own", () => {
     const named = CLAIMS.map(({ name }) => name).filter((name) => name in PRESETS);
     const systems = Object.keys(PRESETS).filter((name) => !TEXTBOOK_PRESETS.includes(name));
-    expect(named.sort()).toEqual(systems.sort());
+    // No paper claims anything for it: it is the baseline of AlpaServe's.
+    const baseline = "selective-replication";
+    expect([...named, baseline].sort()).toEqual(systems.sort());
+    const arms = CLAIMS.flatMap((claim) => Object.keys(armsOf(claim)));
+    expect(arms.some((arm) => arm.startsWith(`${baseline}/`))).toBe(true);
     expect(new Set(CLAIMS.map(({ name }) => name)).size).toBe(CLAIMS.length);
   });
 
@@ -162,6 +166,26 @@ describe("figures", () => {
     expect(judgementOf(found)).toBe(judgement);
     const beside = { ...found[0], claimed: [{ text: "above 0", judgement: "holds" as const }] };
     expect(judgementOf([beside, ...found])).toBe(judgement);
+  });
+
+  test.each([
+    [{ below: 1 }, "fails"],
+    [{ above: 1 }, "fails"],
+    [{ atMost: 1 }, "holds"],
+  ] as const)("of %j are judged strictly by a figure of just 1", (claimed, judgement) => {
+    const entry = { about: "x", ratio: ["a", "a"] as const, of: "sloAttainmentRatio" as const };
+    const [found] = figuresOf({ arms, figures: [{ ...entry, claimed: [claimed] }] }, runs);
+    expect(found.value).toEqual({ mean: 1, halfWidth95: 0 });
+    expect(found.claimed[0].judgement).toBe(judgement);
+  });
+
+  test("of no late answer are known to 3.84 in so many answers", () => {
+    const samples = { sloAttainmentRatio: [0.9, 0.8], dropRatio: [0.1, 0.2] };
+    const none = { ...result([]), samples, requests: 100_000 } as unknown as ConfigurationResult;
+    const entry = { about: "x", late: "a", claimed: [{ below: 0.0001 }] };
+    const [{ value, claimed }] = figuresOf({ arms, figures: [entry] }, [none, none]);
+    expect([value.mean, value.halfWidth95]).toEqual([0, expect.closeTo(384.1 / 85_000, 5)]);
+    expect(claimed[0].judgement).toBe("cannot tell");
   });
 
   test("count half a request where none misses", () => {
@@ -263,6 +287,14 @@ describe("the field", () => {
     expect([mean, halfWidth95]).toEqual([1.5, expect.closeTo(0.5 * 12.706, 2)]);
     expect(costOver([lone], ["a"], ["b"])).toBeNull();
     expect(costOver([both], ["c", "b"], ["a"])?.mean).toBeCloseTo(2 / 3, 12);
+  });
+
+  test("searches rules that route where devices are shared, as it plays them there alone", () => {
+    for (const one of CASES.filter((_, i) => i % 3 === 0)) {
+      const searched = new Set(searchRuns(one, EFFORT).of.map(({ name }) => name));
+      const played = fixedArms(one).some(({ name }) => name === "locality");
+      expect([played, searched.has("locality")]).toEqual(Array(2).fill(one.devices === "shared"));
+    }
   });
 
   test("searches as many settings of every system, all of them apart", () => {
@@ -380,6 +412,17 @@ describe("cases of language models", () => {
     expect(1 / points[0]["workload.scale"]).toBeCloseTo(5 * loads[0], 12);
     expect(1 / points[10 + 3]["workload.scale"]).toBeCloseTo(8 * loads[1], 12);
   });
+});
+
+test("the page says where two policies of iterations are one in every digit, and only there", () => {
+  const member = (name: string, samples: readonly number[]) =>
+    ({ arm: { name }, samples, isBest: true }) as unknown as Member;
+  const pageOf = (sarathi: readonly number[]): string => {
+    const members = [member("vllm", [0.5, 0.75]), member("sarathi", sarathi)];
+    return engineSection(ENGINE_CASES.map((of) => ({ of, members }))).join("\n");
+  };
+  expect(pageOf([0.5, 0.75])).toContain("`sarathi` and `vllm` are the same in every digit");
+  expect(pageOf([0.5, 0.7501])).not.toContain("the same in every digit");
 });
 
 describe("the shipped decision table", () => {
