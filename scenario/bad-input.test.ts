@@ -405,3 +405,10 @@ describe("bad input is refused with path, line and expectation", () => {
     expect(shape?.message).toMatch(/expected a number above 0 \(microseconds\), got -1/);
   });
 });
+
+test("a word that is not of a list: the list stands there once, or the nearest word", () => {
+  const hintOf = (kind: string): string | undefined =>
+    issuesOf(() => load(replaced(SMALL, "arrivals: poisson", `arrivals: ${kind}`)))[0].hint;
+  expect(hintOf("banana")).toBeUndefined();
+  expect(hintOf("poison")).toBe('did you mean "poisson"?');
+});

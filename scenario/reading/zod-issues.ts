@@ -1,7 +1,7 @@
 /** Zod's issues in plain English: expected, received, unit, and a hint where one helps. */
 import { z } from "zod";
 import type { Issue } from "../../engine/basics/fault.ts";
-import { didYouMean, formatPath, issueAt, type Path } from "./issues.ts";
+import { didYouMean, formatPath, issueAt, nearest, type Path } from "./issues.ts";
 
 type ZodIssue = z.core.$ZodIssue;
 
@@ -189,8 +189,10 @@ function oneOf(values: readonly unknown[]): string {
   return values.length === 1 ? shown(values[0]) : `one of ${values.map(String).join(", ")}`;
 }
 
+/** The message lists the words already. */
 function meant(value: unknown, words: readonly unknown[]): string | undefined {
-  return typeof value === "string" ? didYouMean(value, words.map(String)) : undefined;
+  const best = typeof value === "string" ? nearest(value, words.map(String)) : undefined;
+  return best === undefined ? undefined : `did you mean "${best}"?`;
 }
 
 function reason(issue: ZodIssue | undefined): string {
