@@ -94,10 +94,11 @@ export class TokenLengths {
     });
   }
 
-  /** Bytes of keys and values that go to the replica of a job that another's engine has begun. */
+  /** Bytes of keys and values that go to the replica of a job that another's engine has begun; none where it has all tokens. */
   bytesOf(pipeline: number, task: number, job: number): number {
     const continuation = this.#tasks[pipeline][task].continuation;
-    return continuation === null ? 0 : continuation.kvBytesPerToken * this.jobs.prompt[job];
+    if (continuation === null || this.jobs.output[job] === 1) return 0;
+    return continuation.kvBytesPerToken * this.jobs.prompt[job];
   }
 
   /** Gives another attempt at a request the lengths of the first. */
