@@ -4,7 +4,7 @@
  */
 
 import { Fault } from "../engine/basics/fault.ts";
-import { goalNotes, groupNotes } from "../results/input-notes.ts";
+import { cutNotes, goalNotes, groupNotes } from "../results/input-notes.ts";
 import { haveTimes } from "../scenario/checks/check-models.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
 import { type Configuration, checkedSweep, expandValidation } from "../scenario/expand-sweep.ts";
@@ -23,7 +23,7 @@ export interface Checked {
   readonly configurations: number;
   /** Whether the sweep has a range without a step, of which some points were looked at. */
   readonly isSampled: boolean;
-  /** A sentence for each SLO that cannot be kept, and each machine of the inventory that nothing runs on. */
+  /** A sentence for each SLO that cannot be kept, each task that cuts its sequences, and each machine of the inventory that nothing runs on. */
   readonly notes: readonly string[];
   /** Random runs by scheduler file of one's own. */
   readonly plays: Readonly<Record<string, number>>;
@@ -45,7 +45,7 @@ export async function check(
   const sample = isSampled ? LOOKED_AT : undefined;
   const sweep = checkedSweep(loaded, { ...checks, allowLarge: true, sample });
   let notes = haveTimes(document, loaded.profiles)
-    ? [...goalNotes(document, loaded), ...groupNotes(document)]
+    ? [...cutNotes(document, loaded), ...goalNotes(document, loaded), ...groupNotes(document)]
     : [];
   if (options.on !== undefined) {
     const real = expandValidation(loaded, checks);

@@ -9,6 +9,7 @@ import { dirname, join, resolve } from "node:path";
 import { buildKey, ownCommand } from "../build/version.ts";
 import { hostLine } from "../cluster/worker/host-line.ts";
 import {
+  cutNotes,
   doubtNotes,
   FREE_MESSAGES_NOTE,
   goalNotes,
@@ -82,6 +83,7 @@ export function simulationNotes(loaded: LoadedScenario): string[] {
   const { document, profiles } = loaded;
   return [
     ...(hasFreeMessages(document) ? [FREE_MESSAGES_NOTE] : []),
+    ...cutNotes(document, loaded),
     ...goalNotes(document, loaded),
     ...groupNotes(document),
     ...doubtNotes(document, loaded),

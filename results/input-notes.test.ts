@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { profileSchema } from "../scenario/schema/profile.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
-import { goalNotes, groupNotes, hasFreeMessages, originNotes } from "./input-notes.ts";
+import { cutNotes, goalNotes, groupNotes, hasFreeMessages, originNotes } from "./input-notes.ts";
 
 const HERE = "Xeon at 2.5 GHz, 2 logical cores, 4 GiB, Linux 6.1.0, Node 20.20.2";
 const batches = [{ batch: 1, samples: 1, meanUs: 1, halfWidth95Us: 0, quantilesUs: [1] }];
@@ -64,6 +64,43 @@ describe("originNotes", () => {
     expect(noted({ modelFiles: [{ name: "detector.onnx", sha256: "bb" }], runtime })).toEqual([
       "profile a: measured with another detector.onnx than is here",
     ]);
+  });
+});
+
+describe("cutNotes", () => {
+  const noted = (tokens: object, most: object = {}) => {
+    const isTrace = JSON.stringify(tokens).includes("column");
+    const document = scenarioSchema.parse({
+      name: "s",
+      pipelines: { p: { tasks: { t: { model: "m", tokens: { ...tokens, ...most } } } } },
+      models: { m: { tokens: { steps: { prefill: [1, 0, 0], decode: [1, 0, 0] } } } },
+      cluster: { replicas: { t: 1 } },
+      workload: isTrace
+        ? { arrivals: "trace", file: "t.csv", column: "at" }
+        : { arrivals: "burst", requests: 1 },
+    });
+    const traceColumns = { "t.csv": { prompt: [90, 5000, 10], output: [10, 30, 4000] } };
+    return cutNotes(document, { profiles: {}, traceColumns });
+  };
+
+  test("count the rows of a trace that are cut, and name the longest", () => {
+    const columns = { prompt: { column: "prompt" }, output: { column: "output" } };
+    expect(noted(columns)).toEqual([
+      'p: "t" cuts 1 of 3 rows of the trace to 4096 tokens, first the output, then the prompt; the longest has 5030: ' +
+        "raise `most` to keep them whole",
+    ]);
+    expect(noted(columns, { most: 99 })).toEqual([
+      expect.stringContaining("cuts 3 of 3 rows of the trace to 99 tokens"),
+    ]);
+    expect(noted(columns, { most: 5030 })).toEqual([]);
+  });
+
+  test("count drawn sequences where more than a few are cut", () => {
+    const tokens = { prompt: 100, output: { distribution: "exponential", mean: 100 } };
+    // Half of them are longer than the median, 69.3.
+    const [note] = noted(tokens, { most: 169 });
+    expect(note).toMatch(/cuts (49|50)\d\d of 10000 drawn sequences to 169 tokens/);
+    expect(noted(tokens, { most: 700 })).toEqual([]);
   });
 });
 

@@ -3,7 +3,9 @@
  * profiles measured on another machine or of another model.
  */
 
-import type { PipelineSystem, Sharing, System } from "../engine/system/system.ts";
+import { RequestDraws } from "../engine/requests/draws.ts";
+import { TokenLengths } from "../engine/requests/token-lengths.ts";
+import type { PipelineSystem, Sharing, System, TokenLengthTerms } from "../engine/system/system.ts";
 import { compileSystem, type MeasuredInputs } from "../scenario/compile/compile.ts";
 import { hasDoubt, undoubtedProfiles } from "../scenario/compile/input-draws.ts";
 import type { Profile } from "../scenario/schema/profile.ts";
@@ -48,6 +50,63 @@ export function goalNotes(document: ScenarioDocument, inputs: MeasuredInputs): s
         "raise slo.latencyMs, or take faster models or devices",
     ];
   });
+}
+
+/** Of drawn sequences some are always longer than `most`; a larger share changes what a run is about. */
+const FEW = 0.01;
+const DRAWN = 10_000;
+
+/**
+ * One note for each task whose sequences `most` cuts: any row of a trace, or a share of the drawn ones. None where the sweep
+ * changes lengths.
+ */
+export function cutNotes(document: ScenarioDocument, inputs: MeasuredInputs): string[] {
+  const swept = parameterColumns(document.sweep);
+  if (swept.some(({ path }) => /^(pipelines\b|workload(\.file)?$)/.test(path))) return [];
+  const tasks = Object.values(document.pipelines).flatMap((pipeline) => {
+    return Object.values(pipeline.tasks);
+  });
+  if (tasks.every(({ tokens }) => tokens === undefined)) return [];
+  const system = compileSystem(document, inputs);
+  return system.pipelines.flatMap((pipeline, index) => {
+    const rows = Math.max(0, ...pipeline.tasks.map(({ tokens }) => rowsOf(tokens)));
+    const lengths = drawnLengths(system, index, rows || DRAWN);
+    return pipeline.tasks.flatMap(({ name, tokens }, task) => {
+      if (tokens === null || lengths === null) return [];
+      const { count, longest } = lengths.cutOf(index, task);
+      const least = rowsOf(tokens) > 0 ? 1 : FEW * (rows || DRAWN);
+      if (count < least) return [];
+      const all = rows > 0 ? `${rows} rows of the trace` : `${DRAWN} drawn sequences`;
+      return [
+        `${pipeline.name}: "${name}" cuts ${count} of ${all} to ${tokens.most} tokens, first the output, ` +
+          `then the prompt; the longest has ${longest}: raise \`most\` to keep them whole`,
+      ];
+    });
+  });
+}
+
+/** The rows of a trace that give lengths; 0: both are drawn. */
+function rowsOf(tokens: TokenLengthTerms | null): number {
+  const all = tokens === null ? [] : [tokens.prompt, tokens.output];
+  return Math.max(
+    0,
+    ...all.map((one) => (typeof one === "object" && "rows" in one ? one.rows.length : 0)),
+  );
+}
+
+/** The lengths of so many requests of one pipeline have been drawn. */
+function drawnLengths(system: System, pipeline: number, count: number): TokenLengths | null {
+  const lengths = TokenLengths.for(system, "cut");
+  const draws = new RequestDraws(system, "cut");
+  const { length } = system.pipelines[pipeline].tasks;
+  const flags = new Uint8Array(length);
+  const variates = new Float64Array(length * draws.width);
+  lengths?.grow(length);
+  for (let i = 0; i < count; i++) {
+    draws.draw(pipeline, 0, flags, variates);
+    lengths?.draw(pipeline, 0, flags);
+  }
+  return lengths;
 }
 
 function keepsBlocks(sharing: Sharing | null): boolean {

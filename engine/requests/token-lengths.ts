@@ -23,6 +23,7 @@ interface Sources {
   readonly outputsOf: readonly number[];
   readonly output: OfRow;
   readonly most: number;
+  readonly cut: { count: number; longest: number };
   /** A group, or a row of the trace. */
   readonly beginning: OfRow;
   readonly prefix: PrefixTerms | null;
@@ -82,9 +83,15 @@ export class TokenLengths {
       const earlier = own.outputsOf.map((one) =>
         flags[base + one] & WHEN_HOLDS ? this.jobs.output[base + one] : 0,
       );
-      const prompt = Math.min(own.most - 1, whole(own.prompt(row)) + sumOf(earlier));
+      const wanted = whole(own.prompt(row)) + sumOf(earlier);
+      const output = whole(own.output(row));
+      if (wanted + output > own.most) {
+        own.cut.count++;
+        own.cut.longest = Math.max(own.cut.longest, wanted + output);
+      }
+      const prompt = Math.min(own.most - 1, wanted);
       this.jobs.prompt[base + task] = prompt;
-      this.jobs.output[base + task] = Math.min(own.most - prompt, whole(own.output(row)));
+      this.jobs.output[base + task] = Math.min(own.most - prompt, output);
       this.jobs.beginning[base + task] = own.beginning(row);
     }
     tasks.forEach(({ continuation }, task) => {
@@ -92,6 +99,11 @@ export class TokenLengths {
       const first = base + continuation.task;
       this.place(base + task, this.drawnFor(first, first + 1));
     });
+  }
+
+  /** How many sequences of a task were longer than its `most` so far, and the tokens of the longest. */
+  cutOf(pipeline: number, task: number): { readonly count: number; readonly longest: number } {
+    return this.#tasks[pipeline][task].own?.cut ?? { count: 0, longest: 0 };
   }
 
   /** Bytes of keys and values that go to the replica of a job that another's engine has begun; none where it has all tokens. */
@@ -182,6 +194,7 @@ function sourcesOf(
     outputsOf,
     output: lengthOf(output, seed, `output-tokens/${name}`),
     most,
+    cut: { count: 0, longest: 0 },
     prefix,
     beginning: beginningOf(prefix, seed, `prefix/${name}`),
   };

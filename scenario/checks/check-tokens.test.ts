@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { Fault } from "../../engine/basics/fault.ts";
 import { parseScenario } from "../parse.ts";
+import { issuesOf } from "../reading/issues.test-support.ts";
 import { refuseUnreal } from "../simulated-only.ts";
 
 const GOOD = {
@@ -35,13 +35,7 @@ function issuesWith(values: Readonly<Record<string, unknown>>): string[] {
     if (value === undefined) delete at[last];
     else at[last] = value;
   }
-  try {
-    load(document);
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    return error.issues.map(({ path, message }) => `${path}: ${message}`);
-  }
-  return [];
+  return issuesOf(() => load(document)).map(({ path, message }) => `${path}: ${message}`);
 }
 
 const TASK = "pipelines.p.tasks.write";
@@ -79,7 +73,56 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
   [
     "fewer blocks than the longest sequence",
     { [`${TOKENS}.blocks`]: 12 },
-    /the blocks of its model hold 192/,
+    /writer\.tokens\.blocks: they hold 192 tokens, but a sequence of "write" of p may have 200/,
+  ],
+  [
+    "a fixed prompt that would be cut",
+    { [`${TASK}.tokens.prompt`]: 7000 },
+    /write\.tokens\.most: prompt and output have 7020 tokens, but `most` cuts them to 200/,
+  ],
+  [
+    "a fixed output beside prompts of a trace",
+    {
+      [`${TASK}.tokens.prompt`]: { column: "in" },
+      [`${TASK}.tokens.output`]: 200,
+    },
+    /prompt and output have 201 tokens/,
+  ],
+  [
+    "drawn outputs that would be cut in the mean",
+    { [`${TASK}.tokens.output`]: { distribution: "lognormal", mean: 101, cv: 1 } },
+    /have on average 201 tokens/,
+  ],
+  [
+    "a prompt that is cut for an earlier output",
+    {
+      "pipelines.p.tasks.more": {
+        model: "writer",
+        after: ["write"],
+        tokens: { prompt: 100, outputsOf: ["write"], output: 81, most: 200 },
+      },
+    },
+    /more\.tokens\.most: prompt and output have 201 tokens/,
+  ],
+  [
+    "prompts that begin with more tokens than they have",
+    { [`${TASK}.tokens.prefix`]: { length: 101 } },
+    /prefix\.length: prompts begin with the same 101 tokens, but have 100/,
+  ],
+  [
+    "fewer tokens of an iteration than sequences",
+    { [`${TOKENS}.maxBatchedTokens`]: 255 },
+    /255 tokens of an iteration are too few for a token of each of 256 sequences/,
+  ],
+  [
+    "iterations without time",
+    { [`${TOKENS}.steps`]: { prefill: [0, 0, 0], decode: [0, 0, 0] } },
+    /writer\.tokens\.steps: iterations take no time/,
+  ],
+  [
+    "a policy of the tokens after the first for a task with prompts",
+    { [`${TOKENS}.policy`]: "distserve-decode" },
+    /write\.model: distserve-decode makes the tokens after the first/,
   ],
   [
     "prompts longer than an iteration that runs them whole",
@@ -171,4 +214,10 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
 ])("%s: refused", (_, values, message) => {
   const issues = issuesWith(values);
   expect(issues.join("\n")).toMatch(message);
+});
+
+test("blocks out of bounds are one issue: no other follows from the number in their place", () => {
+  expect(issuesWith({ [`${TOKENS}.blocks`]: 0 })).toEqual([
+    `${TOKENS}.blocks: expected a number from 1, got 0`,
+  ]);
 });

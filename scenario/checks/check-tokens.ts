@@ -1,10 +1,12 @@
 /** Checks of language models: lengths where a model needs them, room for its sequences, and terms that go with it. */
 
+import { meanOf, sumOf } from "../../engine/statistics/estimate.ts";
 import { placeReplicas, tasksToPlace, variantsOf } from "../compile/placement.ts";
 import { didYouMean, type Issues, issueAt } from "../reading/issues.ts";
 import { taskColumns } from "../reading/trace-columns.ts";
 import { namesAfter } from "../schema/edges.ts";
 import type { ModelDocument, Parts } from "../schema/scenario.ts";
+import type { LengthsDocument } from "../schema/tokens.ts";
 
 /** A task has lengths where its model is served in iterations, and only there. */
 export function* checkLengths({ pipelines, models }: Parts<"pipelines" | "models">): Issues {
@@ -36,11 +38,19 @@ export function* checkLengths({ pipelines, models }: Parts<"pipelines" | "models
         yield issueAt(at, `model "${task.model}" needs lengths`, hint);
         continue;
       }
-      const model = models[writers[0].model];
-      if ("from" in task.tokens) yield* checkContinuation(at, name, tasks, model);
+      const [{ model: served }] = writers;
+      const model = models[served];
+      if ("from" in task.tokens) yield* checkContinuation(at, name, tasks, served, models);
       else {
-        yield* checkRoom(`${at}.tokens.most`, task.tokens.most, model);
+        yield* checkRoom(task.tokens.most, `"${name}" of ${pipeline}`, served, models);
         yield* checkContext(`${at}.tokens.most`, task.tokens.most, model);
+        yield* checkMost(at, task.tokens, tasks);
+        yield* checkPrefix(at, task.tokens);
+        if (model.tokens?.policy === "distserve-decode") {
+          const message = `${model.tokens.policy} makes the tokens after the first, and this task has prompts of its own`;
+          const hint = "`tokens: { from: TASK }`, or a model with another policy";
+          yield issueAt(`${at}.model`, message, hint);
+        }
       }
       const isContinued = Object.values(tasks).some((other) => continues(other, name));
       if (model.tokens?.policy === "distserve-prefill" && !isContinued) {
@@ -54,13 +64,20 @@ export function* checkLengths({ pipelines, models }: Parts<"pipelines" | "models
 }
 
 type Tasks = Parts<"pipelines">["pipelines"][string]["tasks"];
+type Models = Parts<"models">["models"];
 
 function continues({ tokens }: Tasks[string], task: string): boolean {
   return tokens !== undefined && "from" in tokens && tokens.from === task;
 }
 
 /** It follows the task that it goes on with, always, and none else. */
-function* checkContinuation(at: string, name: string, tasks: Tasks, model: ModelDocument): Issues {
+function* checkContinuation(
+  at: string,
+  name: string,
+  tasks: Tasks,
+  model: string,
+  models: Models,
+): Issues {
   const { when, cache, tokens } = tasks[name];
   if (tokens === undefined || !("from" in tokens)) return;
   const { from } = tokens;
@@ -71,7 +88,7 @@ function* checkContinuation(at: string, name: string, tasks: Tasks, model: Model
     yield issueAt(`${at}.tokens.from`, `"${from}" is no task with lengths`, hint);
     return;
   }
-  yield* checkRoom(`${at}.tokens`, first.most, model);
+  yield* checkRoom(first.most, `"${from}", which "${name}" goes on with,`, model, models);
   const after = namesAfter(tasks[name]);
   if (after.length !== 1 || after[0] !== from) {
     yield issueAt(`${at}.after`, "a task that goes on with another follows it alone", `[${from}]`);
@@ -130,22 +147,57 @@ export function* checkTraceColumns({
   }
 }
 
+/** Lengths that are cut in every request, or in most of them, are not meant. Rows of a trace are only counted. */
+function* checkMost(at: string, tokens: LengthsDocument, tasks: Tasks): Issues {
+  const { prompt, outputsOf, output, most } = tokens;
+  // Where its condition does not hold, the prompt is shorter.
+  const sure = outputsOf.filter((name) => tasks[name]?.when === undefined);
+  const earlier = sure.flatMap((name) => {
+    const own = tasks[name]?.tokens;
+    return own !== undefined && "prompt" in own ? [own.output] : [];
+  });
+  const parts = [prompt, ...earlier, output];
+  const sum = Math.round(sumOf(parts.map((one) => meanTokens(one) ?? 1)));
+  if (sum <= most) return;
+  const isMean = parts.some((one) => typeof one === "object" && !("column" in one));
+  const have = isMean ? "have on average" : "have";
+  const message = `prompt and output ${have} ${sum} tokens, but \`most\` cuts them to ${most}`;
+  yield issueAt(`${at}.tokens.most`, message, `\`most: ${sum}\` or more, or shorter lengths`);
+}
+
+/** Undefined for rows of a trace. */
+function meanTokens(length: LengthsDocument["prompt"]): number | undefined {
+  if (typeof length === "number") return length;
+  if ("column" in length) return undefined;
+  return length.distribution === "empirical" ? meanOf(length.samples) : length.mean;
+}
+
+/** Prompts hold the tokens that all of a group begin with. */
+function* checkPrefix(at: string, { prompt, outputsOf, prefix }: LengthsDocument): Issues {
+  if (prefix === undefined || "column" in prefix || outputsOf.length > 0) return;
+  const mean = meanTokens(prompt);
+  if (mean === undefined || prefix.length <= mean) return;
+  const have = typeof prompt === "number" ? "have" : "have on average";
+  const message = `prompts begin with the same ${prefix.length} tokens, but ${have} ${mean}`;
+  yield issueAt(`${at}.tokens.prefix.length`, message, `at most ${Math.floor(mean)}`);
+}
+
 /** The longest sequence must fit, or it would wait for ever. */
-function* checkRoom(at: string, most: number, { tokens }: ModelDocument): Issues {
+function* checkRoom(most: number, whose: string, model: string, models: Models): Issues {
+  const { tokens } = models[model];
   if (tokens === undefined) return;
+  const at = `models.${model}.tokens`;
   const { blocks, blockTokens, policy, maxBatchedTokens } = tokens;
   if (blocks !== undefined && Math.ceil(most / blockTokens) > blocks) {
     const holds = blocks * blockTokens;
-    yield issueAt(
-      at,
-      `${most} tokens, but the blocks of its model hold ${holds}`,
-      `\`most: ${holds}\``,
-    );
+    const message = `they hold ${holds} tokens, but a sequence of ${whose} may have ${most}`;
+    yield issueAt(`${at}.blocks`, message, `\`most: ${holds}\` there, or more blocks`);
   }
   const isWhole = policy === "vllm-v0" || policy === "distserve-prefill";
   if (isWhole && most > maxBatchedTokens) {
-    const message = `${most} tokens, but ${policy} runs a prompt whole in ${maxBatchedTokens}`;
-    yield issueAt(at, message, `\`most: ${maxBatchedTokens}\`, or more \`maxBatchedTokens\``);
+    const message = `${policy} runs a prompt whole in ${maxBatchedTokens} tokens, but one of ${whose} may have ${most}`;
+    const hint = `\`most: ${maxBatchedTokens}\` there, or more \`maxBatchedTokens\``;
+    yield issueAt(`${at}.maxBatchedTokens`, message, hint);
   }
 }
 
@@ -158,12 +210,31 @@ function* checkContext(at: string, most: number, { tokens }: ModelDocument): Iss
   yield issueAt(at, message, `\`most: ${contextTokens - 1}\`, or a larger context`);
 }
 
-export function* checkLlama({ models }: Parts<"models">): Issues {
+/** Terms of language models that do not go together, whoever calls them. */
+export function* checkEngineTerms({ models }: Parts<"models">): Issues {
   for (const [name, { tokens }] of Object.entries(models)) {
-    if (tokens?.llama === undefined || tokens.external === undefined) continue;
-    const message = "both `llama` and `external`: expected one of them";
-    yield issueAt(`models.${name}.tokens.external`, message);
+    if (tokens === undefined) continue;
+    const at = `models.${name}.tokens`;
+    if (tokens.llama !== undefined && tokens.external !== undefined) {
+      const message = "both `llama` and `external`: expected one of them";
+      yield issueAt(`${at}.external`, message);
+    }
+    const { policy, maxSequences, maxBatchedTokens, steps } = tokens;
+    // Where only prompts run, the longest needs room, not one token of each.
+    if (policy !== "distserve-prefill" && maxBatchedTokens < maxSequences) {
+      const message = `${maxBatchedTokens} tokens of an iteration are too few for a token of each of ${maxSequences} sequences`;
+      const hint = `\`maxSequences: ${maxBatchedTokens}\`, or more \`maxBatchedTokens\``;
+      yield issueAt(`${at}.maxBatchedTokens`, message, hint);
+    }
+    if (typeof steps !== "string" && Object.values(steps).flat().every(isZero)) {
+      const message = "iterations take no time: all their times are 0";
+      yield issueAt(`${at}.steps`, message, "measured ones, or a step profile");
+    }
   }
+}
+
+function isZero(time: unknown): boolean {
+  return time === 0 || time === undefined;
 }
 
 /** A device slot serves one language model on one replica, in one stage, and others beside it without time slices. */

@@ -36,8 +36,8 @@ import {
 import { checkGraphs, checkSharing } from "./check-pipelines.ts";
 import {
   checkEngines,
+  checkEngineTerms,
   checkLengths,
-  checkLlama,
   checkTokensAndFaults,
   checkTraceColumns,
 } from "./check-tokens.ts";
@@ -106,7 +106,7 @@ export const CHECKS: readonly Check[] = [
   check(["pipelines", "models"], checkLengths),
   check(["pipelines", "workload"], checkTraceColumns),
   check(["pipelines", "models", "cluster"], checkEngines),
-  check(["models"], checkLlama),
+  check(["models"], checkEngineTerms),
   check(["pipelines", "faults"], checkTokensAndFaults),
   check(["pipelines", "cluster"], checkReplicas),
   check(["cluster"], checkSlots),

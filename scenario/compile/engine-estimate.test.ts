@@ -42,6 +42,17 @@ test("by the columns of a trace, its rows' mean", () => {
   expect(expectedMs({ write: { model: "writer", tokens } }, workload)).toEqual([40]);
 });
 
+test("without the tokens that `most` cuts", () => {
+  const workload = { arrivals: "trace", file: "t.csv", column: "at" };
+  const timesOf = (tokens: object) => expectedMs({ write: { model: "writer", tokens } }, workload);
+  const prompt = { column: "prompt" };
+  // Of 10 and 30 tokens 10 and 12 are left; of as many to make 3 and 1.
+  expect(timesOf({ prompt, output: 1, most: 13 })).toEqual([11]);
+  expect(timesOf({ prompt, output: prompt, most: 13 })).toEqual([11 + 10]);
+  const output = { distribution: "empirical", samples: [1, 1000] };
+  expect(timesOf({ prompt: 10, output, most: 201 })).toEqual([10 + 10 * 100]);
+});
+
 test("prefill and decode apart share it", () => {
   const read = { model: "writer", tokens: { prompt: 100, output: 5 } };
   const write = { model: "faster", after: ["read"], tokens: { from: "read" } };

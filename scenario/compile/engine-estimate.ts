@@ -3,11 +3,11 @@
  * engine to itself. A job's own follows from its lengths and from what runs beside it.
  */
 import { ServiceModel } from "../../engine/service/service.ts";
-import { meanOf } from "../../engine/statistics/estimate.ts";
+import { meanOf, sumOf } from "../../engine/statistics/estimate.ts";
 import type { TraceColumns } from "../reading/trace-columns.ts";
 import type { PipelineDocument, TaskDocument } from "../schema/scenario.ts";
 import { type EngineDocument, type StepProfiles, stepTimesOf } from "./engines.ts";
-import { meanLength } from "./trace-rows.ts";
+import { lengthsByRow } from "./trace-rows.ts";
 
 /** Tokens; a task computes prompts, or makes tokens after the first, or both. */
 interface Sequence {
@@ -55,6 +55,7 @@ export function sequencesOf(
   });
 }
 
+/** The means of what `most` leaves of each request. */
 function lengthsOf(
   tasks: Readonly<Record<string, TaskDocument>>,
   task: string,
@@ -63,7 +64,17 @@ function lengthsOf(
   const { tokens } = tasks[task];
   if (tokens === undefined) return { prompt: 0, output: 0 };
   if ("from" in tokens) return lengthsOf(tasks, tokens.from, columns);
-  const earlier = tokens.outputsOf.map((one) => lengthsOf(tasks, one, columns).output);
-  const prompt = earlier.reduce((sum, one) => sum + one, meanLength(tokens.prompt, columns));
-  return { prompt, output: meanLength(tokens.output, columns) };
+  const earlier = sumOf(tokens.outputsOf.map((one) => lengthsOf(tasks, one, columns).output));
+  const { most } = tokens;
+  const [prompts, outputs] = [tokens.prompt, tokens.output].map((one) => {
+    return lengthsByRow(one, columns, most);
+  });
+  const rows = Math.max(prompts.length, outputs.length);
+  let [prompt, output] = [0, 0];
+  for (let row = 0; row < rows; row++) {
+    const own = Math.min(most - 1, prompts[row % prompts.length] + earlier);
+    prompt += own;
+    output += Math.min(most - own, outputs[row % outputs.length]);
+  }
+  return { prompt: prompt / rows, output: output / rows };
 }

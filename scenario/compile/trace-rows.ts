@@ -58,12 +58,17 @@ export function lengthTerms(
   };
 }
 
-/** Mean tokens of all requests. */
-export function meanLength(length: LengthsDocument["prompt"], columns: TraceColumns): number {
+/** Tokens of each row; the mean alone where they are drawn, of samples that are cut to `most`. */
+export function lengthsByRow(
+  length: LengthsDocument["prompt"],
+  columns: TraceColumns,
+  most: number,
+): readonly number[] {
   const terms = lengthOf(length, columns);
-  if (typeof terms === "number") return terms;
-  if ("rows" in terms) return meanOf(terms.rows);
-  return terms.distribution === "empirical" ? meanOf(terms.samples) : terms.mean;
+  if (typeof terms === "number") return [terms];
+  if ("rows" in terms) return terms.rows;
+  if (terms.distribution !== "empirical") return [terms.mean];
+  return [meanOf(terms.samples.map((one) => Math.min(most, one)))];
 }
 
 function lengthOf(length: LengthsDocument["prompt"], columns: TraceColumns) {

@@ -138,7 +138,7 @@ const lengthsSchema = mapping("lengths of prompts and outputs", {
   most: wholeBetween(2, MOST_TOKENS)
     .default(4096)
     .describe(
-      "prompt and output together: longer draws are cut, first the output, then the prompt",
+      "prompt and output together: longer draws and rows of a trace are cut, first the output, then the prompt",
     ),
 });
 
