@@ -4,7 +4,7 @@ import { type Alternative, type Contender, contenderOf } from "./contenders.ts";
 import { isBornOut, type Look, lookedAt, MOST_SETTLING, relaxedLook } from "./looks.ts";
 import { shortageOf } from "./missing.ts";
 import { busiestFirst, cheaper, filled, lessMachines } from "./moves.ts";
-import { BOUND_ERROR, isRuledOut, wideError } from "./outlook.ts";
+import { BOUND_ERROR, isRuledOut, scoreOf, wideError } from "./outlook.ts";
 import {
   type Above,
   type Cut,
@@ -59,6 +59,8 @@ export class Descent {
   #doubted = Number.POSITIVE_INFINITY;
   /** Looks at clusters of which a miss rules out more than themselves. */
   #wideLooks = 0;
+  /** The best look that fresh requests refused; once a plan is confirmed, others have to beat it. */
+  #refused = Number.NEGATIVE_INFINITY;
   /** By rows, of one task or of all: whether they may keep the goals. */
   readonly #keeps = new Map<string, boolean>();
   /** The last looks. */
@@ -110,6 +112,7 @@ export class Descent {
     const { rows } = tried.contender.shape;
     const { key, cut } = whole(rows);
     if (!isRuledOut(trial, BOUND_ERROR / 4, MOST_SETTLING)) this.#doubt();
+    this.#refused = Math.max(this.#refused, scoreOf(tried.trial));
     this.#forget(tried);
     this.#keeps.set(key, false);
     this.#cut(cut);
@@ -360,7 +363,9 @@ export class Descent {
     if (shape === null) throw new Error("rows without room");
     const contender = contenderOf(this.alternative, shape);
     standing.explored.combinations++;
-    const look = yield* lookedAt(this.#problem, contender.document, Number(isThorough));
+    const seen = yield* lookedAt(this.#problem, contender.document, Number(isThorough));
+    const isOpen = !isThorough || standing.confirmed === null;
+    const look = { ...seen, keeps: seen.keeps && (isOpen || scoreOf(seen.trial) > this.#refused) };
     const tried = { contender, trial: look.trial };
     note(standing, tried);
     this.#remember(rows.join(";"), look);

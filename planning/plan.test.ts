@@ -238,6 +238,42 @@ run: { seed: 4, replications: 5 }
   expect(notSearched).toEqual(["budget"]);
 });
 
+test("goes down again from what it leapt to, to what looks better than the refused", () => {
+  // Fresh requests refuse three plans of 3.76, so that the fourth step leaps to two big machines, which cost 7.3.
+  const text = `
+name: claims
+pipelines:
+  claims:
+    slo: { latencyMs: 900, percentile: 99 }
+    tasks:
+      intake: { model: unpack }
+      layout: { model: layout-net, after: [intake] }
+      tables: { model: table-net, after: [layout] }
+      handwriting: { model: htr, after: [layout], when: { probability: 0.25 } }
+      merge: { model: merger, after: [tables, handwriting] }
+models:
+  unpack: { service: { distribution: deterministic, meanMs: 8 } }
+  layout-net: { service: { distribution: lognormal, meanMs: 40, cv: 0.6 } }
+  table-net: { service: { distribution: deterministic, meanMs: 60 } }
+  htr: { service: { distribution: lognormal, meanMs: 220, cv: 0.7 } }
+  merger: { service: { distribution: deterministic, meanMs: 6 } }
+cluster:
+  nodes:
+    - { name: big, count: 6, devices: { gpu: 2 }, costPerHour: 3.1 }
+    - { name: small, count: 10, devices: { gpu: { slots: 1, speed: 0.45 } }, costPerHour: 0.7 }
+    - { name: cpu, count: 6, devices: { cpu: { slots: 4, speed: 0.12 } }, costPerHour: 0.22 }
+  replicas: { intake: 1, layout: 1, tables: 2, handwriting: 1, merge: 1 }
+  network: { rttMs: 1 }
+workload: { arrivals: poisson, ratePerS: 4, durationS: 300, warmupS: 30 }
+run: { seed: 7, replications: 6 }
+`;
+  let looks = 0;
+  const pace = { spent: () => looks / 5000, isOver: () => looks++ >= 5000 };
+  const [{ best, state }] = plansOf(text, { pace, mostReplicas: 64 });
+  expect(state).toBe("confirmed");
+  expect(best?.cost).toBeLessThan(6.5);
+});
+
 test("where a join does not wait for all, an incumbent has machines for all jobs", () => {
   const text = `
 name: search

@@ -147,11 +147,16 @@ export class Descents {
       const [found] = ranked(passed.filter((one) => costOfTried(one) < this.#limit - 1e-9));
       if (found === undefined) return;
       const { meets, trial } = yield* confirm(this.#problem, found.contender);
-      if (meets) return;
+      const own = group.find((one) => one.passed.includes(found)) as Descent;
+      const hasLeapt = this.#isLarge && refusals.count > 0;
+      if (meets && (!hasLeapt || this.#problem.laboratory.spent > until)) return;
+      if (meets) {
+        yield* own.fromAbove(this.#limit, until);
+        continue;
+      }
       const cost = costOfTried(found);
       const isCounted = this.#isLarge || cost === refusals.cost;
       refusals = { cost, count: isCounted ? refusals.count + 1 : 1 };
-      const own = group.find((one) => one.passed.includes(found)) as Descent;
       const beyond = refusals.count - MOST_REFUSALS;
       yield* own.refused(found, trial, this.#limit, Math.ceil(LEAP ** Math.max(0, beyond)));
       if (beyond >= 0) for (const one of group) one.drop(cost);
