@@ -13,6 +13,7 @@ const HEADER = {
   planner: "descent" as const,
   scenario: { name: "s", digest: "d" },
   seed: 1,
+  asked: { schedulers: [], maxReplicas: 64, window: "peak", promise: "long-run" },
   command: "npx tandem plan s.yaml",
 } as const;
 

@@ -26,6 +26,13 @@ interface Header {
   readonly scenario: { readonly name: string; readonly digest: string };
   readonly seed: number;
   readonly command: string;
+  /** With the scenario, what tells one question from another. */
+  readonly asked: {
+    readonly schedulers: readonly string[];
+    readonly maxReplicas: number;
+    readonly window: "peak" | "whole";
+    readonly promise: "long-run" | "runs";
+  };
   readonly capacity?: LoadCapacity;
 }
 

@@ -1,5 +1,5 @@
 /** Plans of a space too large to list, and plans that are stopped. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
@@ -136,7 +136,7 @@ test("a search without a plan sets that of an earlier one aside, so that no repo
   validate(await scenario(join(directory, "plan.yaml")));
   const notes: string[] = [];
   const onNote = (line: string): void => void notes.push(line);
-  const ended = { schedulers: [], budgetS: 1e-9, directory, onNote };
+  const ended = { schedulers: [], maxReplicas: 8, budgetS: 1e-9, directory, onNote };
   await plan(one, ended);
   const planned = ["plan.yaml", "results.json", "configurations.parquet"];
   for (const name of [...planned, "validation.json", "evidence.json"]) {
@@ -154,6 +154,31 @@ test("a search without a plan sets that of an earlier one aside, so that no repo
     expect(existsSync(join(directory, name)), name).toBe(true);
   expect(readdirSync(join(directory, "earlier-3"))).toEqual(["plan.yaml"]);
 });
+
+test("a search that ends early leaves a better plan of the same question in its folder", async () => {
+  const directory = join(folder, "kept");
+  const path = join(folder, "kept.yaml");
+  writeFileSync(path, ONE);
+  const one = await scenario(path);
+  const { document } = await plan(one, { schedulers: [], directory });
+  expect(document.plans[0].state).toBe("confirmed");
+  const before = readdirSync(directory).map((name) => [name, readIfFile(join(directory, name))]);
+  const notes: string[] = [];
+  const ended = await plan(one, {
+    schedulers: [],
+    budgetS: 1e-9,
+    directory,
+    onNote: (line) => void notes.push(line),
+  });
+  expect(ended.document.plans[0].state).toBe("none");
+  expect(notes).toEqual([expect.stringMatching(/kept keeps the better plan that it has/)]);
+  const after = readdirSync(directory).filter((name) => name !== "plan-progress.jsonl");
+  expect(after.map((name) => [name, readIfFile(join(directory, name))])).toEqual(before);
+});
+
+function readIfFile(path: string): string | null {
+  return statSync(path).isFile() ? readFileSync(path, "utf8") : null;
+}
 
 test("a validation's real runs are as long as the trace that they play", async () => {
   const instants = Array.from({ length: 201 }, (_, i) => i * 0.5);

@@ -30,7 +30,13 @@ import { PLAN } from "./options.ts";
 import { paceOf } from "./plan-pace.ts";
 import { ProgressFile } from "./plan-progress.ts";
 import { type PlanDocument, planDocument, plannedScenario } from "./plan-results.ts";
-import { PLAN_FILE, readPlan, VALIDATION_FILE, validatedScenario } from "./planned-figures.ts";
+import {
+  isBetter,
+  PLAN_FILE,
+  readPlan,
+  VALIDATION_FILE,
+  validatedScenario,
+} from "./planned-figures.ts";
 import { commandFor, writeProvenance } from "./provenance.ts";
 import { inputsOf, type Scenario, scenario } from "./scenario.ts";
 import { openSolver } from "./solver.ts";
@@ -158,17 +164,20 @@ export async function plan(loaded: Scenario, settings: PlanSettings = {}): Promi
     command,
     seed: document.run.seed,
     scenario: { name: document.name, digest },
+    asked: { schedulers, maxReplicas, window, promise },
     ...(capacity === undefined ? {} : { capacity }),
   };
   const running = plannedScenario(plans, document);
   const validationS = running === null ? 0 : leastSeconds(running, inputsOf(loaded));
   const planned = { document: planDocument(header, plans), scenario: running, validationS };
   if (directory !== undefined) {
+    const isDone = plans.every(({ notSearched }) => !notSearched.includes("budget"));
     try {
-      await writeFolder(loaded, planned, directory, settings);
-      const isDone = plans.every(({ stopped, notSearched }) => {
-        return !stopped && !notSearched.includes("budget");
-      });
+      if (!isDone && isBetter(readPlan(directory), planned.document))
+        settings.onNote?.(
+          `${directory} keeps the better plan that it has: this search ended early`,
+        );
+      else await writeFolder(loaded, planned, directory, settings);
       if (stop?.aborted !== true && isDone) progress?.remove();
     } catch (error) {
       if (settings.onUnwritten === undefined) throw error;

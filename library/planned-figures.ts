@@ -19,6 +19,21 @@ export function readPlan(
   return readDocument(join(directory, PLAN_FILE));
 }
 
+/** Whether a folder's plans answer the same question, and one of them better: by its state, or as a cheaper one that is confirmed. */
+export function isBetter(stored: PlanDocument | null, found: PlanDocument): boolean {
+  const questionOf = ({ scenario, asked }: PlanDocument) =>
+    JSON.stringify([scenario.digest, asked]);
+  if (stored === null || questionOf(stored) !== questionOf(found)) return false;
+  return stored.plans.some(({ state, best }, i) => {
+    const other = found.plans[i];
+    if (state !== other.state) return STATES.indexOf(state) < STATES.indexOf(other.state);
+    return state === "confirmed" && (best?.cost ?? 0) < (other.best?.cost ?? 0);
+  });
+}
+
+/** The best first. */
+const STATES = ["confirmed", "not confirmed", "none"];
+
 /** The digest of the scenario that a folder's validation is of. */
 export function validatedScenario(directory: string): string | undefined {
   const document = readDocument<ValidationDocument>(join(directory, VALIDATION_FILE));
