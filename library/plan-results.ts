@@ -279,6 +279,7 @@ function exploredText({ combinations, ruledOut, simulated, requests, confirmatio
 const LEFT_OUT: Readonly<Record<NotSearched, string>> = {
   budget: "the search ended early, a larger --budget goes on",
   batches: "without different batch sizes of the tasks",
+  replicas: "without more replicas of a task than --max-replicas allows",
   colocation: "without choosing which replicas share a machine",
   sharing: "without more than one replica a slot",
   scaling: "without more machines that scaling switches off for longer",

@@ -121,3 +121,27 @@ export function contenderOf(alternative: Alternative, shape: Shape): Contender {
 export function combinationsOf(alternatives: readonly Alternative[]): number {
   return sumOf(alternatives.map(({ choice }) => choice.space.combinations));
 }
+
+/** By task, the replicas that its jobs take, were all of the kind that does most. */
+export function leastOf({ choice, batches, isOpen }: Alternative): readonly number[] {
+  const { space, bounds } = choice;
+  return space.tasks.map((_, t) => {
+    const each = space.runsOn[t].map((_runs, kind) => bounds.capacityPerS(t, kind, batches[t]));
+    const jobs = bounds.jobs(t, !isOpen);
+    return Math.max(space.bounds.low[t], Math.floor(jobs / Math.max(...each)) + 1);
+  });
+}
+
+/** Whether clusters with more replicas of a task than `--max-replicas` allows may cost less, by what jobs and slots take. */
+export function isCutShort(alternative: Alternative, cost: number): boolean {
+  const { choice, proceeds, scales } = alternative;
+  const { bounds, hosting, tasks } = choice.space;
+  const least = proceeds ? bounds.low : leastOf(alternative);
+  return tasks.some((_, t) => {
+    if (bounds.isCut?.[t] !== true) return false;
+    const own = Math.max(least[t], bounds.high[t] + 1);
+    const all = hosting === "everywhere" ? own : sumOf(least.with(t, own));
+    const found = choice.space.leastCost(t, own, all);
+    return found < (scales ? Number.POSITIVE_INFINITY : cost);
+  });
+}

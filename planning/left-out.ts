@@ -5,11 +5,11 @@ import type { SimulationInputs } from "../sim/replication.ts";
 
 /** Clusters that may be cheaper and are not searched; `library/plan-results.ts` has a sentence for each. */
 export type NotSearched =
-  | ("budget" | "batches")
+  | ("budget" | "batches" | "replicas")
   | ("colocation" | "sharing" | "scaling" | "variants");
 
 /**
- * Besides `budget` and `batches`. `slowsDown`: whether replicas of one machine do so to each other; `scales`: whether
+ * Besides `budget`, `batches` and `replicas`. `slowsDown`: whether replicas of one machine do so to each other; `scales`: whether
  * the plan's come and go; `hasCheaper`: whether some machines cost less than those found.
  */
 export function notSearched(

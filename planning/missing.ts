@@ -1,7 +1,7 @@
 /** Problems without a solution: an SLO or a load beyond all machines that there are, by bounds or by a few simulations. */
 import { sumOf } from "../engine/statistics/estimate.ts";
 import { attainmentOf, type Goal } from "../results/slo.ts";
-import type { Alternative, Choice } from "./contenders.ts";
+import { type Alternative, type Choice, leastOf } from "./contenders.ts";
 import { slotsOf } from "./cover.ts";
 import { isBornOut, relaxedLook } from "./looks.ts";
 import { wideError } from "./outlook.ts";
@@ -39,16 +39,6 @@ function reasonFor(alternative: Alternative, goals: readonly Goal[]): string | n
   if (full < 0) return roomFor(alternative, leastOf(alternative));
   const size = bounds.usefulBatches(full, batches[full]).at(-1) ?? 1;
   return `${space.tasks[full]} has ${bounds.jobs(full, !isOpen).toFixed(1)} jobs per second to do, and ${most[full].length} replicas, all that there may be, do ${sumOf(most[full]).toFixed(1)}${size === 1 ? "" : ` in batches of ${size}`}: at least ${leastOf(alternative)[full]} of the fastest are needed`;
-}
-
-/** By task, the replicas that its jobs take, were all of the kind that does most. */
-function leastOf({ choice, batches, isOpen }: Alternative): readonly number[] {
-  const { space, bounds } = choice;
-  return space.tasks.map((_, t) => {
-    const each = space.runsOn[t].map((_runs, kind) => bounds.capacityPerS(t, kind, batches[t]));
-    const jobs = bounds.jobs(t, !isOpen);
-    return Math.max(space.bounds.low[t], Math.floor(jobs / Math.max(...each)) + 1);
-  });
 }
 
 /**

@@ -374,7 +374,21 @@ test("a load beyond all machines is refused without a simulation", () => {
   expect(missing).toMatch(
     /serve has 5000.0 jobs per second to do, .*: at least 501 .* are needed$/,
   );
-  expect(notSearched).toEqual([]);
+  expect(notSearched).toEqual(["replicas"]);
+});
+
+test("replicas beyond the most of each task are left out where they may cost less, and the scenario sets none", () => {
+  const cheap =
+    "{ name: cheap, count: 9, devices: { cpu: { slots: 1, speed: 0.4 } }, costPerHour: 0.1 }";
+  const of = (nodes: string, more = "", mostReplicas = 4) =>
+    plansOf(queue(12, more).replace("{ serve: 1 }", `{ serve: 1 }, nodes: [${nodes}]`), {
+      mostReplicas,
+    })[0];
+  const both = `{ name: fast, count: 9, devices: { gpu: 1 }, costPerHour: 2 }, ${cheap}`;
+  expect(of(both)).toMatchObject({ allCheaperTried: false, notSearched: ["replicas"] });
+  expect(of(both, "sweep: { cluster.replicas.serve: [1, 4] }").notSearched).toEqual([]);
+  expect(of(both.split(", {")[0]).notSearched).toEqual([]);
+  expect(of(both, "", 18).notSearched).toEqual([]);
 });
 
 test("the nearest miss under faults has the machines that take over, not the first that saw few faults", () => {

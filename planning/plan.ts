@@ -18,6 +18,7 @@ import {
   type Choice,
   choiceOf,
   combinationsOf,
+  isCutShort,
   type Parameters,
   withBatches,
 } from "./contenders.ts";
@@ -229,6 +230,7 @@ function planOf(
   const left = [
     ...(search?.isComplete === true ? [] : ["budget" as const]),
     ...(isBatchSpaceCut ? ["batches" as const] : []),
+    ...(alternatives.some((one) => isCutShort(one, cost)) ? ["replicas" as const] : []),
     ...notSearched(document, choice.slowsDown, scales, cheapest < cost),
   ];
   const { workload, run } = given.document;

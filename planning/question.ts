@@ -82,14 +82,17 @@ export function boundsOf(
   tasks: readonly string[],
   mostReplicas: number,
 ): Bounds {
+  const axisOf = (task: string): unknown =>
+    (sweep as Record<string, unknown> | undefined)?.[`${REPLICAS}${task}`];
   const ranges = tasks.map((task) => {
-    const axis = (sweep as Record<string, unknown> | undefined)?.[`${REPLICAS}${task}`];
+    const axis = axisOf(task);
     if (axis === undefined) return [1, mostReplicas];
     const { from, to } = axis as { from: number; to: number };
     const values = Array.isArray(axis) ? axis : [from, to];
     return [Math.max(1, Math.min(...values)), Math.max(...values)];
   });
-  return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high) };
+  const isCut = tasks.map((task) => axisOf(task) === undefined);
+  return { low: ranges.map(([low]) => low), high: ranges.map(([, high]) => high), isCut };
 }
 
 /** For which requests the goals are to be kept. */

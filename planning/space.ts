@@ -13,8 +13,10 @@ type Group = Omit<NodeDocument, "power">;
 
 export type CostUnit = "replicas" | "machines" | "per hour";
 
-/** Fewest and most replicas of each task. */
-export type Bounds = Readonly<Record<"low" | "high", readonly number[]>>;
+/** Fewest and most replicas of each task; `isCut`: whether the most is none of the scenario's. */
+export interface Bounds extends Readonly<Record<"low" | "high", readonly number[]>> {
+  readonly isCut?: readonly boolean[];
+}
 
 /** Replicas of one task by kind of device. */
 export type Row = readonly number[];
@@ -167,6 +169,23 @@ export class Space {
     const all = this.tasks.map((_, task) => this.slotsFor(task, counts));
     const isAllowed = all.every((row, task) => sumOf(row) <= this.bounds.high[task]);
     return isAllowed ? { cost, machines: counts, rows: all } : null;
+  }
+
+  /** Of the cheapest machines with so many slots for the task, and for all tasks; infinite where there are none. */
+  leastCost(task: number, own: number, all: number): number {
+    if (this.unit === "replicas") return all;
+    const alone = this.counts.map((_, node) => this.counts.map((_one, i) => Number(i === node)));
+    const forTask = alone.map((counts) => sumOf(this.slotsFor(task, counts)));
+    const forAll = alone.map((_, node) => {
+      const most = (kind: number): number =>
+        Math.max(...this.room.map((one) => (one.kind === kind ? one.slots[node] : 0)));
+      return sumOf(this.examples.map((_one, kind) => most(kind)));
+    });
+    const needs = [
+      { slots: forTask, left: own },
+      { slots: forAll, left: all },
+    ];
+    return cheapestCover(needs, this.counts, this.prices)?.cost ?? Number.POSITIVE_INFINITY;
   }
 
   fits(counts: readonly number[], rows: readonly Row[]): boolean {
