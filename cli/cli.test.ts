@@ -384,7 +384,7 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   expect(text.stdout).toMatch(/cheapest: fifo/);
   expect(text.stderr).toMatch(/combinations of machines.*: \d+; the cheapest first/);
   expect(text.stdout).toMatch(
-    /^to simulate the cheapest: node \S+tandem\.js simulate \S+gpus\.yaml --seed 3 --replications \d+ --set 'sweep=\{"points":/m,
+    /^to simulate the plan: node \S+tandem\.js simulate \S+gpus\.yaml --seed 3 --replications \d+ --set 'sweep=\{"points":/m,
   );
   const hard = await here(
     "plan",
@@ -408,8 +408,7 @@ test("plan says what is cheapest, what none of the allowed can keep, and what it
   const large = "models.m.memoryMb=4000";
   const room = await here("plan", path, "--set", little, "--set", large, "--schedulers", "none");
   expect(room.stdout).toMatch(/big 1 of 2 machines \(serve [34]\)/);
-  const [, again = ""] =
-    /^to simulate the cheapest: node \S+tandem\.js (.*)$/m.exec(room.stdout) ?? [];
+  const [, again = ""] = /^to simulate the plan: node \S+tandem\.js (.*)$/m.exec(room.stdout) ?? [];
   expect(again).toMatch(/^simulate .* --set models\.m\.memoryMb=4000 --set 'sweep=/);
   const words = again.match(/'[^']*'|\S+/g)?.map((word) => word.replaceAll("'", "")) ?? [];
   expect(await here(...words)).toMatchObject({ code: 0, stdout: expect.stringMatching(/SLO/) });

@@ -61,6 +61,7 @@ const PLAN: Plan = {
   allCheaperTried: true,
   state: "confirmed",
   stopped: false,
+  isIdle: true,
   lowerBound: 2.6,
   promise: "long-run",
   settlesS: null,
@@ -86,18 +87,22 @@ describe("a plan", () => {
       "cheapest: fifo (in a pilot request for request as edf), confirmed on 8 fresh",
     );
     expect(text).toContain("gpu 1 of 4 machines (big 1); cpu 1 of 4 machines (pre 1)");
-    expect(text).toMatch(/88 combinations up to this cost; 3 simulated with 79,000 requests/);
+    expect(text).toMatch(/88 combinations looked at; 3 simulated with 79,000 requests/);
     expect(text).toContain("all that is cheaper was tried or ruled out");
-    expect(document.headlines[0]).toMatch(/^cheapest plan: 2\.6 per hour, fifo, gpu 1 of 4/);
+    expect(document.headlines[0]).toMatch(
+      /^cheapest, confirmed on 8 fresh replications: 2\.6 per hour, fifo, gpu 1 of 4/,
+    );
   });
 
   test("claims no more than it searched", () => {
-    const { text } = shown({
-      ...PLAN,
-      notSearched: ["budget", "colocation"],
-      allCheaperTried: false,
-      lowerBound: 2.47,
-    });
+    const cut = { ...PLAN, notSearched: ["budget", "colocation"] as const, allCheaperTried: false };
+    const { text, document } = shown({ ...cut, lowerBound: 2.47 });
+    expect(text).toContain("cheapest found: fifo");
+    expect(document.headlines[0]).toMatch(/^cheapest found, confirmed on 8 fresh replications: 2/);
+    expect(shown({ ...cut, lowerBound: 2.56 }).text).toContain("\ncheapest: fifo");
+    expect(text).toContain("the search ended as it found nothing cheaper any more (");
+    const late = shown({ ...cut, isIdle: false }).text;
+    expect(late).toContain("the search ended with little of its budget left (a larger");
     expect(text).not.toContain("all that is cheaper");
     expect(text).toContain("2.6 per hour; nothing cheaper than 2.47 per hour can keep the SLO");
     expect(text).toContain("a gap of 5 %");
@@ -120,7 +125,7 @@ describe("a plan", () => {
     expect(text).toContain("340 replications of 60 s would probably tell (`--replications 340`)");
     expect(text).toContain("the search ended early");
     expect(text).toMatch(/^not confirmed: that the SLO is kept in the long run$/m);
-    expect(document.headlines[0]).toMatch(/^best so far, not confirmed: 2\.6 per hour/);
+    expect(document.headlines[0]).toMatch(/^best so far, not confirmed on fresh requests: 2\.6/);
   });
 
   test("tells runners-up that are cheaper, and so refused, from those that keep the SLO too", () => {

@@ -12,7 +12,12 @@ import {
   wrapped,
 } from "../reports/tables/format.ts";
 import { capacityText } from "../reports/tables/parameters.ts";
-import { countsText, parametersText } from "../reports/tables/plan-decision.ts";
+import {
+  countsText,
+  evidenceText,
+  parametersText,
+  titleOf,
+} from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
 import type { Cell } from "../reports/tables/table.ts";
 import { tableText } from "../reports/tables/table-text.ts";
@@ -91,7 +96,7 @@ export function planText(
   if (found.length > 0) {
     const points = found.map(({ point }) => point);
     const replications = Math.max(...found.map((one) => one.replications));
-    const what = several ? "the cheapest of each load" : "the cheapest";
+    const what = several ? "the plan of each load" : "the plan";
     lines.push(`to simulate ${what}: ${simulateCommand(points, replications)}`);
   }
   const load = capacityText(document.capacity);
@@ -156,7 +161,7 @@ function row(what: string, answer: Answer): readonly Cell[] {
 
 /** The answer in one sentence. */
 function headline(entry: PlanEntry): string {
-  const { parameters, best, nearest, unit, runnersUp, state, goals } = entry;
+  const { parameters, best, nearest, unit, runnersUp, goals } = entry;
   const load = Object.keys(parameters).length === 0 ? "" : `${parametersText(parameters)}: `;
   const costs = ({ cost }: Answer): string => `${formatNumber(cost, 4)} ${unit}`;
   if (best === null) {
@@ -170,13 +175,13 @@ function headline(entry: PlanEntry): string {
   const latencies = Object.values(best.kept).map(({ latencyMs }) =>
     formatEstimate(latencyMs ?? undefined),
   );
-  const what = state === "confirmed" ? "cheapest plan" : "best so far, not confirmed";
+  const what = `${titleOf(entry)}, ${evidenceText(entry)}`;
   const at = `${percentilesOf(goals)} ${latencies.join(", ")} ms`;
   return `${load}${what}: ${costs(best)}, ${schedulerText(best.scheduler)}, ${where}; ${at}${next}`;
 }
 
 function sentences(entry: PlanEntry): readonly string[] {
-  const { best, nearest, alike, notSearched, needed, state } = entry;
+  const { best, nearest, alike, notSearched, needed } = entry;
   const explored = `explored: ${exploredText(entry.explored)}`;
   const shown = notSearched.filter((name) => best === null || name !== "budget");
   const leftOut = shown.map((name) => LEFT_OUT[name]);
@@ -196,12 +201,8 @@ function sentences(entry: PlanEntry): readonly string[] {
     ];
   }
   const equals = alike.length === 0 ? "" : ` (in a pilot request for request as ${namesOf(alike)})`;
-  const [what, how] =
-    state === "confirmed"
-      ? ["cheapest", `confirmed on ${plural(best.replications, "fresh replication")}`]
-      : ["best so far", "not confirmed on fresh requests"];
   return [
-    `${what}: ${schedulerText(best.scheduler)}${equals}, ${how}`,
+    `${titleOf(entry)}: ${schedulerText(best.scheduler)}${equals}, ${evidenceText(entry)}`,
     ...untold,
     promiseText(entry),
     ...(best.placement === null ? [] : [`replicas run on ${placementText(best.placement)}`]),
@@ -228,9 +229,10 @@ function untoldText(
 
 /** "58.6 per hour; nothing cheaper than 57.1 per hour can keep the SLO". */
 function gapText(entry: PlanEntry): string {
-  const { best, lowerBound, unit, allCheaperTried, notSearched, stopped } = entry;
+  const { best, lowerBound, unit, allCheaperTried, notSearched, stopped, isIdle } = entry;
   const isCut = stopped || notSearched.includes("budget");
-  const why = stopped ? "early" : "as it hardly found anything cheaper, or with little time left";
+  const own = isIdle ? "as it found nothing cheaper any more" : "with little of its budget left";
+  const why = stopped ? "early" : own;
   const ends = isCut ? `the search ended ${why} (a larger \`--budget\` goes on): ` : "";
   const tried = allCheaperTried ? "all that is cheaper was tried or ruled out" : "";
   if (allCheaperTried && (lowerBound === 0 || best === null || lowerBound >= best.cost))
@@ -269,7 +271,7 @@ function exploredText({ combinations, ruledOut, simulated, requests, confirmatio
   const many = simulated > combinations ? " (bounds for many at once too)" : "";
   const tried = simulated === 0 && requests > 0 ? "the nearest miss alone" : thousands(simulated);
   return [
-    `${thousands(combinations)} combinations up to this cost`,
+    `${thousands(combinations)} combinations looked at`,
     ...(ruledOut.task > 0 ? [tooFew] : []),
     `${tried} simulated${many} with ${thousands(requests)} requests`,
     plural(confirmations, "confirmation"),

@@ -123,6 +123,8 @@ export interface PlanEntry {
   readonly missing: string | null;
   /** Whether the search ended before it was done. */
   readonly stopped: boolean;
+  /** Whether it ended before most of the budget was spent. */
+  readonly isIdle: boolean;
   /** Nothing that costs less keeps the goals, as far as the search can tell. */
   readonly lowerBound: number;
   readonly promise: NonNullable<Asked["promise"]>;
@@ -252,6 +254,7 @@ function planOf(
     state: best === null ? "none" : isConfirmed ? "confirmed" : "not confirmed",
     missing: standing.missing,
     stopped: search === null,
+    isIdle: search?.isIdle === true,
     lowerBound: standing.bound,
     needed: isConfirmed ? null : standing.needed,
     tried: [...noted.values()].sort((a, b) => a.cost - b.cost),

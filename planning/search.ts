@@ -83,7 +83,8 @@ export class Descents {
     if (this.#descents.every(({ bound }) => bound === Number.POSITIVE_INFINITY))
       standing.missing = yield* this.#tooMuch();
     yield;
-    if (standing.missing !== null) return { runnersUp: [], alike: [], isComplete: true };
+    if (standing.missing !== null)
+      return { runnersUp: [], alike: [], isComplete: true, isIdle: true };
     this.#tellBound();
     const [first, ...others] = this.#descents;
     // Larger batches may make much fewer machines do, which other orders hardly do.
@@ -100,6 +101,7 @@ export class Descents {
     const open = groups.find((group) => group.some(({ bound }) => Number.isFinite(bound)));
     if (this.#limit === Number.POSITIVE_INFINITY && open) yield* this.#settle(open, 1);
     this.#tellBound();
+    const isIdle = laboratory.spent < MOST;
     if (standing.confirmed === null && standing.unclear === null) yield* this.#fullest();
     const isComplete = this.#descents.every(({ bound }) => bound >= this.#limit - 1e-9);
     const best = standing.confirmed;
@@ -107,12 +109,12 @@ export class Descents {
       const isOut = this.#descents.every(({ proven }) => proven === Number.POSITIVE_INFINITY);
       if (isOut) standing.missing ??= standing.shortage?.text ?? null;
       yield* this.#lost();
-      return { runnersUp: [], alike: [], isComplete };
+      return { runnersUp: [], alike: [], isComplete, isIdle };
     }
     const runnersUp = yield* this.#runnersUp(best);
     const own = this.#alike.filter(({ key }) => key === clusterOf(best));
     const alike = own.filter(({ simpler }) => simpler === best.contender.alternative);
-    return { runnersUp, alike: alike.map(({ alternative }) => alternative), isComplete };
+    return { runnersUp, alike: alike.map(({ alternative }) => alternative), isComplete, isIdle };
   }
 
   /** All schedulers, one after the other in a large space, each with an equal part of the budget until a share of it. */

@@ -101,6 +101,8 @@ export interface Search {
   readonly alike: readonly Alternative[];
   /** False where the budget left something cheaper untried. */
   readonly isComplete: boolean;
+  /** Whether the search ended with time left. */
+  readonly isIdle: boolean;
 }
 
 /** A cluster with its scheduler, as far as it was simulated. */

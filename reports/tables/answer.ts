@@ -22,8 +22,16 @@ export function answerText(
   if (decision.state === "bad")
     return `Nothing ${kept}${at}: ${decision.answer.replace(/^none: /, "")}.`;
   if (!isAsked && decision.state !== "good") return `Without an SLO${at}: ${decision.answer}.`;
-  const which = decision.state === "good" ? "Cheapest" : "Not shown to be the cheapest";
-  return `${which} that ${kept}${at}: ${shapeText(decision, results)}. ${measuredText(decision, results, validation)}.`;
+  const { plan } = decision;
+  const isGood = decision.state === "good";
+  const which = isGood ? `${plan?.title ?? "cheapest"} that` : notShown(plan !== undefined);
+  const evidence = plan !== undefined && isGood ? `, ${plan.evidence}` : "";
+  const first = `${which[0].toUpperCase()}${which.slice(1)}`;
+  return `${first} ${kept}${at}: ${shapeText(decision, results)}${evidence}. ${measuredText(decision, results, validation)}.`;
+}
+
+function notShown(isPlan: boolean): string {
+  return isPlan ? "best so far, not confirmed that it" : "not shown to be the cheapest that";
 }
 
 /** That of the highest load whose decision was measured; else of the highest that has one; else the last. */

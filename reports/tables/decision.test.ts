@@ -234,6 +234,8 @@ const ANSWER = {
   },
 };
 
+const SINGLE = { ...singleDocument(), slo: { latencyMs: 500, percentile: 99 } };
+
 test("a plan's answer has the same form, with what the search proved", () => {
   const plan: PlanView = {
     schema: "tandem/plan@3",
@@ -269,6 +271,16 @@ test("a plan's answer has the same form, with what the search proved", () => {
   const early = { ...plan, plans: [{ ...entry, allCheaperTried: false, lowerBound: 0 }] };
   const [open] = planDecisions(early, singleDocument(), undefined);
   expect(fact(open, "next cheaper")).toMatch(/^no cost is known below which nothing can keep/);
+  const said = (...decisions: readonly Decision[]) => answerText(decisions, SINGLE, undefined);
+  expect(said(decision)).toMatch(
+    /^Cheapest that keeps .*, confirmed on 5 fresh replications\. Not/,
+  );
+  expect(said(open)).toMatch(/^Cheapest found that keeps p99 ≤ /);
+  expect(fact(open, "plan")).toBe("cheapest found, confirmed on 5 fresh replications");
+  const doubted = { ...early, plans: [{ ...entry, state: "not confirmed" as const }] };
+  expect(said(...planDecisions(doubted, SINGLE, undefined))).toMatch(
+    /^Best so far, not confirmed that it keeps p99 ≤ .*\/h\. Not measured/,
+  );
   const two = { a: ANSWER.kept.p, b: ANSWER.kept.p };
   const goals = ["a", "b"].map((pipeline) => ({ pipeline, latencyMs: 300, percentile: 99 }));
   const loads = [8, 16].map((rate) => ({

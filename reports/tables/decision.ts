@@ -47,6 +47,8 @@ export interface Decision {
   readonly facts: readonly Fact[];
   /** The configuration that is described; undefined where all are unstable. */
   readonly chosen: ConfigurationResult | undefined;
+  /** Of a plan: how far it is known to be the cheapest, and what confirms that it keeps the SLO. */
+  readonly plan?: { readonly title: string; readonly evidence: string };
 }
 
 type Answer = Omit<Decision, "load">;

@@ -26,7 +26,9 @@ export function planDecisions(
       : lowerBound === 0
         ? "no cost is known below which nothing can keep the SLO"
         : `nothing below ${bound} can keep the SLO; between that and the plan the search was limited`;
+    const plan = { title: titleOf(entry), evidence: evidenceText(entry) };
     const facts = told([
+      ["plan", `${plan.title}, ${plan.evidence}`],
       ...answerFacts(best, entry),
       ["same in a pilot", alike.map(schedulerText).join("; ")],
       ...(chosen === undefined ? [] : [trust(chosen, results, validation)]),
@@ -46,8 +48,29 @@ export function planDecisions(
       state: state === "confirmed" ? "good" : "warn",
       facts,
       chosen,
+      plan,
     };
   });
+}
+
+/** Of a cost, what leaves the bound as good as met. */
+const CLOSE = 0.02;
+
+type Judged = Pick<PlanEntry, "state" | "allCheaperTried" | "lowerBound"> & {
+  readonly best: Pick<PlanAnswer, "cost" | "replications"> | null;
+};
+
+/** "cheapest" where hardly anything cheaper is left, "cheapest found" where more may be, "best so far" where none is confirmed. */
+export function titleOf({ state, allCheaperTried, lowerBound, best }: Judged): string {
+  if (state !== "confirmed") return "best so far";
+  const isMet = allCheaperTried || lowerBound >= (1 - CLOSE) * (best?.cost ?? 0);
+  return isMet ? "cheapest" : "cheapest found";
+}
+
+export function evidenceText({ state, best }: Judged): string {
+  return state === "confirmed"
+    ? `confirmed on ${plural(best?.replications ?? 0, "fresh replication")}`
+    : "not confirmed on fresh requests";
 }
 
 /** The plan's decisions where the folder has one, else those of the sweep. */
