@@ -92,7 +92,18 @@ test("a plan without a solution has nothing to report, and says why", async () =
   expect(planned.code).toBe(3);
   const { code, stderr } = await tandemHere(folder, ["report", "none"]);
   expect(code).toBe(2);
-  expect(stderr).toMatch(/its plan has no solution \(.*no plan keeps the SLO/);
+  expect(stderr).toMatch(
+    /its plan has no solution \(.*no plan keeps the SLO.*; .*: plan again with faster machines/,
+  );
+  const file = join(folder, "none/plan.json");
+  const plan = JSON.parse(readFileSync(file, "utf8"));
+  const hint = async (changed: object): Promise<string> => {
+    writeFileSync(file, JSON.stringify({ ...plan, ...changed }));
+    return (await tandemHere(folder, ["report", "none"])).stderr;
+  };
+  const early = plan.plans.map((one: object) => ({ ...one, notSearched: ["budget"] }));
+  expect(await hint({ plans: early })).toMatch(/search ended early, a larger `--budget` goes on/);
+  expect(await hint({ planned: "digest" })).toMatch(/`tandem simulate none\/plan.yaml --out none`/);
 });
 
 const compared = temporaryFolder("compare");

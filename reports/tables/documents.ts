@@ -209,6 +209,7 @@ const planEntry = z.looseObject({
   state: z.enum(["confirmed", "not confirmed", "none"]),
   lowerBound: z.number(),
   missing: z.string().nullable().optional(),
+  notSearched: z.array(z.string()).optional(),
   tried: z.array(noted).optional(),
 });
 const planSchema = z.looseObject({
@@ -265,19 +266,30 @@ export interface ReadDocuments {
   readonly provenance: ProvenanceDocument | undefined;
 }
 
+/** What to do about a folder without results, by its plan. */
+function hintFor(directory: string, plan: PlanView | undefined): string {
+  if (plan === undefined) return `write one with \`tandem simulate SCENARIO --out ${directory}\``;
+  if (plan.planned !== undefined) {
+    const path = join(directory, "plan.yaml");
+    return `its plan was stopped before it was simulated: \`tandem simulate ${path} --out ${directory}\``;
+  }
+  const isOpen = plan.plans.some(({ notSearched = [] }) => notSearched.includes("budget"));
+  const reasons = plan.plans.flatMap(({ missing }) => missing ?? []);
+  const why = [...plan.headlines, ...reasons].join("; ");
+  const way = isOpen
+    ? "its search ended early, a larger `--budget` goes on"
+    : "plan again with faster machines or a larger `slo.latencyMs`, or with more machines or `--max-replicas`";
+  return `its plan has no solution (${why}): ${way}`;
+}
+
 /** Throws Fault("not-found") without results.json, Fault("invalid-input") for unreadable files. */
 export async function readDocuments(directory: string): Promise<ReadDocuments> {
   const file = join(directory, "results.json");
   const json = await readJson(file);
   const planned = planSchema.safeParse(await readJson(join(directory, "plan.json"))).data;
   if (json === undefined) {
-    const unsolved = planned?.headlines.join("; ");
-    throw new Fault("not-found", `no results.json in ${directory}`, {
-      hint:
-        unsolved === undefined
-          ? `write one with \`tandem simulate SCENARIO --out ${directory}\``
-          : `its plan has no solution (${unsolved}): plan again with more machines or \`--max-replicas\``,
-    });
+    const hint = hintFor(directory, planned);
+    throw new Fault("not-found", `no results.json in ${directory}`, { hint });
   }
   const validationFile = join(directory, "validation.json");
   const second = await readJson(validationFile);
