@@ -110,6 +110,12 @@ test("batches in which replicas do more are named with what they do", () => {
 
 test.each([
   [
+    "machines that are all too small, by the largest of them",
+    "memoryMb: 1000 } } }",
+    "memoryMb: 300 } } }, { name: m, count: 1, devices: { gpu: { slots: 1, memoryMb: 400 } } }",
+    /a slot has 300 MB, but needs 500 MB for model big; the largest of all has 400 MB$/,
+  ],
+  [
     "machines that hold no replica",
     "memoryMb: 500",
     "memoryMb: 2000",

@@ -15,6 +15,7 @@ import {
 import { didYouMean, type Issues, issueAt, noSuch } from "../reading/issues.ts";
 import type { ClusterDocument, Parts } from "../schema/scenario.ts";
 import { reachable } from "./check-pipelines.ts";
+import { memoryOf } from "./useless-machines.ts";
 
 type Nodes = NonNullable<ClusterDocument["nodes"]>;
 type Placement = NonNullable<ClusterDocument["placement"]>;
@@ -245,6 +246,7 @@ export function* checkMemory({ pipelines, models, cluster }: Placed): Issues {
   });
   const bySlot = grouped(parts, ({ slot }) => slot);
   const found = new Map<string, Issue>();
+  const mostMb = Math.max(...nodes.flatMap(({ devices }) => Object.values(devices).map(memoryOf)));
   for (const [slot, { node, kind }] of slots.entries()) {
     const { group, devices } = machines[node];
     const { memoryMb = Number.POSITIVE_INFINITY } = devices[kind];
@@ -254,7 +256,10 @@ export function* checkMemory({ pipelines, models, cluster }: Placed): Issues {
     const at = `cluster.nodes.${nodes.findIndex(({ name }) => name === group)}.devices.${kind}`;
     const always = alwaysMb === 0 ? [] : [`${alwaysMb} MB for models that are always there`];
     const one = largest === null ? [] : [`${largest.memoryMb} MB for model ${largest.name}`];
-    const message = `a slot has ${memoryMb} MB, but needs ${[...always, ...one].join(" and ")}`;
+    const isInAll = largest !== null && mostMb > memoryMb && mostMb < largest.memoryMb;
+    const most = isInAll ? `; the largest of all has ${mostMb} MB` : "";
+    const needed = [...always, ...one].join(" and ");
+    const message = `a slot has ${memoryMb} MB, but needs ${needed}${most}`;
     const hint = "a larger device, another `placement`, or fewer models of `residency: always`";
     found.set(at, issueAt(`${at}.memoryMb`, message, hint));
   }

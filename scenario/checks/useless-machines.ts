@@ -15,6 +15,10 @@ export function uselessMachines(document: ScenarioDocument): readonly string[] {
   });
 }
 
+export function memoryOf(device: NodeDocument["devices"][string]): number {
+  return (typeof device === "number" ? undefined : device.memoryMb) ?? Number.POSITIVE_INFINITY;
+}
+
 /** Says what the machine lacks for the model; null where it can hold one. */
 function lackOf(
   { devices, resources }: NodeDocument,
@@ -33,9 +37,6 @@ function lackOf(
     return typeof profile !== "object" || device in profile;
   });
   if (timed.length === 0) return `${name} has no profile for ${Object.keys(devices).join(", ")}`;
-  const sizesMb = timed.map(([, device]) => {
-    return (typeof device === "number" ? undefined : device.memoryMb) ?? Number.POSITIVE_INFINITY;
-  });
-  const mostMb = Math.max(...sizesMb);
+  const mostMb = Math.max(...timed.map(([, device]) => memoryOf(device)));
   return memoryMb <= mostMb ? null : `${name} takes ${memoryMb} MB, and a slot has ${mostMb} MB`;
 }
