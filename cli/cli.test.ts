@@ -235,6 +235,12 @@ test("init writes a scenario that checks out, and does not overwrite it", async 
   });
   expect((await here("check", join("mine", "scenario.yaml"))).code).toBe(0);
   expect((await here("init", "mine")).code).toBe(2);
+  const help = (await here("simulate", "--help")).stdout;
+  const sample = /--sample latin-hypercube \d+/.exec(help)?.[0] ?? expect.fail(help);
+  const path = join("mine", "scenario.yaml");
+  const short = ["--replications", "1", "--set", "workload.durationS=70"];
+  const drawn = await here("simulate", path, ...sample.split(" "), ...short);
+  expect(drawn.code, drawn.stderr).toBe(0);
 });
 
 test("schedulers lists the registry, and explains one preset or policy", async () => {

@@ -81,7 +81,7 @@ const simulate = command({
   examples: [
     ["simulate my-pipeline/scenario.yaml", "a table on the terminal"],
     ["simulate s.yaml --set workload.ratePerS=40 --out out/s", "results to a folder"],
-    ["simulate s.yaml --sample latin-hypercube 200", "200 points of a large grid"],
+    ["simulate s.yaml --sample latin-hypercube 9", "9 points of a grid of any size"],
     ["simulate s.yaml --trace run.json", "every batch on a time line, in ui.perfetto.dev"],
     ["simulate s.yaml --on slurm.yaml --out out/s", "as a job array; then results as ever"],
     ["simulate s.yaml --shard 3/8 --out out/s", "the fourth of eight shards, anywhere"],
