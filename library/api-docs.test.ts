@@ -18,7 +18,7 @@ test.each([
   );
   const declared = [...text.matchAll(/^export (?:async )?(?:function|const|interface) (\w+)/gm)];
   const names = [
-    ...lists.map((name) => name.replace(/^\s*type\s/, "").trim()),
+    ...lists.map((name) => name.replace(/^\s*type\s|^.* as /, "").trim()),
     ...declared.map(([, name]) => name),
   ];
   const described = new Set([...read(page).matchAll(/^### (\w+)/gm)].map(([, name]) => name));

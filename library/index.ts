@@ -41,6 +41,7 @@ export type {
 export { Fault, type FaultCode, type Issue } from "../engine/basics/fault.ts";
 export type { MetricName } from "../engine/metrics/figures.ts";
 export type { Estimate } from "../engine/statistics/estimate.ts";
+export type { Answer as PlanAnswer, PlanEntry } from "../planning/plan.ts";
 export type { ReportFiles, ReportOptions } from "../reports/write-report.ts";
 export type { Comparison, ConfigurationResult, ResultsDocument } from "../results/documents.ts";
 export type { ValidationDocument } from "../results/validation.ts";

@@ -77,6 +77,7 @@ export interface Answer {
   readonly scheduler: ScenarioDocument["scheduler"];
   /** Values of the swept choices. */
   readonly parameters: Parameters;
+  /** In the plan's `unit`. */
   readonly cost: number;
   /** By task. */
   readonly replicas: Readonly<Record<string, number>>;
@@ -84,8 +85,9 @@ export interface Answer {
   readonly machines: Readonly<Record<string, number>> | null;
   /** Where the replicas run, among all machines that there are; null without nodes. */
   readonly placement: PlacementByKind | null;
+  /** Simulated: of the plan, those that confirmed it. */
   readonly replications: number;
-  /** By pipeline with a goal. */
+  /** By pipeline with a goal: the share within it, and the latency at its percentile. */
   readonly kept: Readonly<Record<string, Kept>>;
   /** As a point of a sweep, with its load. */
   readonly point: Point;
