@@ -29,6 +29,7 @@ const PLANNED = scenarioSchema.parse({
   cluster: { replicas: { pre: 1, big: 1 } },
   scheduler: "fifo",
   workload: { arrivals: "poisson", ratePerS: 5, requests: 100 },
+  run: { replications: 5 },
   validation: { points: [{ scheduler: "edf" }] },
 });
 
@@ -158,9 +159,16 @@ describe("a plan", () => {
 
   test("is a scenario with requests that the search had not; of several loads, a sweep", () => {
     const one = plannedScenario([PLAN], PLANNED);
-    expect(one).toMatchObject({ scheduler: "fifo", run: { seed: 2 }, validation: { repeats: 3 } });
+    expect(one).toMatchObject({
+      scheduler: "fifo",
+      run: { seed: 2, replications: 8 },
+      validation: { repeats: 3 },
+    });
     expect(one?.sweep).toBeUndefined();
     expect(one?.validation?.points).toBeUndefined();
+    const workload = { ...PLANNED.workload, requests: 1_000_000 };
+    const long = { ...PLAN, planned: { ...PLANNED, workload } as typeof PLANNED };
+    expect(plannedScenario([long], PLANNED)?.run.replications).toBe(PLANNED.run.replications);
     const load = { "workload.ratePerS": 9 };
     const more = { ...PLAN, parameters: load, best: answer(BATCHES, 3, load) };
     expect(plannedScenario([PLAN, more], PLANNED)?.sweep).toMatchObject({

@@ -1,5 +1,7 @@
 /** `tandem/plan@3`: what a plan found, as a document, as text, and as a scenario. */
 
+import { knownRequests } from "../engine/arrivals/arrival-source.ts";
+import { sumOf } from "../engine/statistics/estimate.ts";
 import type { NotSearched } from "../planning/left-out.ts";
 import type { Answer, Plan, PlanEntry, Point } from "../planning/plan.ts";
 import type { Explored } from "../planning/standing.ts";
@@ -67,13 +69,26 @@ export function plannedScenario(
   const points = plans.flatMap(({ best }) => best?.point ?? []);
   const one = {
     ...document,
-    run: { ...run, seed: run.seed + 1 },
+    run: { ...run, seed: run.seed + 1, replications: replicationsOf(plans, run.replications) },
     ...(validation === undefined ? {} : { validation: kept as typeof validation }),
   };
   if (points.length === 1) return one;
   // The cluster of another load may have what the first one's lacks.
   const { models, faults, cluster } = given;
   return { ...one, models, faults, cluster, sweep: { points } } as ScenarioDocument;
+}
+
+/** Of a scenario that runs plans: less than a minute. */
+const MOST_REQUESTS = 5_000_000;
+
+/** As many as confirmed the plans, so that they tell as much, where these do not take too many requests. */
+function replicationsOf(plans: readonly Plan[], given: number): number {
+  const perRun = plans.map(({ planned }) => {
+    return planned === null ? 0 : (knownRequests(planned.workload) ?? Number.POSITIVE_INFINITY);
+  });
+  const asked = plans.map(({ state, best }) => (state === "confirmed" && best?.replications) || 0);
+  const most = Math.floor(MOST_REQUESTS / sumOf(perRun));
+  return Math.max(given, Math.min(most, Math.max(...asked)));
 }
 
 /** `simulateCommand`: the command that simulates a sweep's points, as many replications of each as confirmed them. */
