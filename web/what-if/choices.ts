@@ -227,6 +227,15 @@ export function policiesOf({ parameters, batch }: Choices): Overrides {
   return { ...own, "scheduler.batching": batching };
 }
 
+/** Other numbers of replicas than those that the scenario places. */
+export function isPlacedAnew(
+  { replicas = {} }: Choices,
+  given: { readonly replicas: Readonly<Record<string, number>>; readonly isPlaced: boolean },
+): boolean {
+  const isOther = Object.entries(replicas).some(([task, n]) => given.replicas[task] !== n);
+  return given.isPlaced && isOther;
+}
+
 function clusterOf({ cluster }: ScenarioDocument, choices: Choices): Overrides {
   const { replicas, machines = {}, costPerHour = {}, serviceScale = 1 } = choices;
   const counts = byKey(replicas, (task) => `cluster.replicas.${task}`);

@@ -1,7 +1,7 @@
 /** The controls of a configuration: each shows the value in force, and changes one choice. */
 import type { SchedulerForm } from "../../library/browser.ts";
 import { NumberEntry, ParameterEntry, Scale, SelectEntry, tidy } from "../shared/parts.tsx";
-import type { Batch, Choices } from "./choices.ts";
+import { type Batch, type Choices, isPlacedAnew } from "./choices.ts";
 import type { Description } from "./messages.ts";
 
 /** Each of them takes time and memory, even those without a replica. */
@@ -15,24 +15,11 @@ interface ControlsProps {
 }
 
 export function Controls({ description, schedulers, choices, onChange }: ControlsProps) {
-  const { replicas, machines, goals } = description;
+  const { machines, goals } = description;
   const set = (change: Partial<Choices>): void => onChange({ ...choices, ...change });
   return (
     <div className="wi-controls">
-      <fieldset>
-        <legend>Replicas</legend>
-        {Object.entries(replicas).map(([task, base]) => (
-          <Scale
-            key={task}
-            label={task}
-            value={choices.replicas?.[task] ?? base}
-            least={1}
-            most={Math.max(8, 4 * base)}
-            step={1}
-            onChange={(count) => set({ replicas: { ...choices.replicas, [task]: count } })}
-          />
-        ))}
-      </fieldset>
+      <ReplicaControls description={description} choices={choices} set={set} />
       <SchedulerControls
         description={description}
         schedulers={schedulers}
@@ -90,11 +77,38 @@ export function Controls({ description, schedulers, choices, onChange }: Control
   );
 }
 
-interface SchedulerControlsProps {
+interface ReplicaControlsProps {
   readonly description: Description;
-  readonly schedulers: readonly SchedulerForm[];
   readonly choices: Choices;
   readonly set: (change: Partial<Choices>) => void;
+}
+
+function ReplicaControls({ description, choices, set }: ReplicaControlsProps) {
+  return (
+    <fieldset>
+      <legend>Replicas</legend>
+      {Object.entries(description.replicas).map(([task, base]) => (
+        <Scale
+          key={task}
+          label={task}
+          value={choices.replicas?.[task] ?? base}
+          least={1}
+          most={Math.max(8, 4 * base)}
+          step={1}
+          onChange={(count) => set({ replicas: { ...choices.replicas, [task]: count } })}
+        />
+      ))}
+      {isPlacedAnew(choices, description) ? (
+        <p className="wi-note">
+          The scenario says where its replicas run; with other numbers of them they are placed anew.
+        </p>
+      ) : null}
+    </fieldset>
+  );
+}
+
+interface SchedulerControlsProps extends ReplicaControlsProps {
+  readonly schedulers: readonly SchedulerForm[];
 }
 
 function SchedulerControls(props: SchedulerControlsProps) {

@@ -14,6 +14,8 @@ export interface Description {
   readonly seed: number;
   readonly axis: LoadAxis;
   readonly replicas: Readonly<Record<string, number>>;
+  /** Whether the scenario says where they run, as a plan's does. */
+  readonly isPlaced: boolean;
   readonly machines: readonly Machine[];
   readonly goals: readonly Goal[];
   /** The scheduler in words. */

@@ -1,7 +1,8 @@
-/** The table of a configuration's figures. */
+/** The table of a configuration's figures, and its controls. */
 import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { expect, test } from "vitest";
+import { Controls } from "./controls.tsx";
 import { Readings } from "./readings.tsx";
 
 function tableOf(metrics: Readonly<Record<string, number>>): string {
@@ -20,4 +21,14 @@ test("times of tokens are there where a language model writes", () => {
   }
   expect(table).not.toContain("preempted");
   expect(tableOf({ latencyP50Ms: 900 })).not.toContain("token");
+});
+
+test("other numbers of replicas than a plan placed say that they are placed anew", () => {
+  const description = { replicas: { a: 2 }, isPlaced: true, machines: [], goals: [], batch: null };
+  const shown = (a: number) => {
+    const given = { description, schedulers: [], choices: { replicas: { a } }, onChange: () => {} };
+    return renderToStaticMarkup(createElement(Controls, given as never));
+  };
+  expect(shown(3)).toContain("they are placed anew");
+  expect(shown(2)).not.toContain("placed anew");
 });

@@ -4,7 +4,7 @@ import { Button } from "react-aria-components";
 import type { Estimate } from "../../library/browser.ts";
 import { figures, milliseconds, precisePercent } from "../shared/format.ts";
 import { Head } from "../shared/parts.tsx";
-import { type Batch, type Choices, loadText } from "./choices.ts";
+import { type Batch, type Choices, isPlacedAnew, loadText } from "./choices.ts";
 import type { CurveState } from "./curve-store.ts";
 import { highestLoadText } from "./highest-load.ts";
 import type { Description, PointResult } from "./messages.ts";
@@ -48,7 +48,8 @@ function capital(text: string): string {
 }
 
 /** A configuration in a few words: how it differs from its scenario. */
-export function differenceText(choices: Choices, { replicas, goals }: Description): string {
+export function differenceText(choices: Choices, description: Description): string {
+  const { replicas, goals } = description;
   const { scheduler, parameters, batch, serviceScale, machines, costPerHour, sloMs } = choices;
   const counts = Object.entries(choices.replicas ?? {}).filter(
     ([task, count]) => replicas[task] !== count,
@@ -58,6 +59,7 @@ export function differenceText(choices: Choices, { replicas, goals }: Descriptio
   );
   const parts = [
     ...counts.map(([task, count]) => `${task} ${count}`),
+    ...(isPlacedAnew(choices, description) ? ["placed anew"] : []),
     ...(scheduler === undefined ? [] : [scheduler]),
     ...given.map(([name, value]) => `${name} ${String(value)}`),
     ...(batch === undefined ? [] : [batchText(batch)]),

@@ -260,5 +260,9 @@ test("a configuration's name is how it differs from its scenario", () => {
     "as in the scenario",
   );
   const changed = { scheduler: "edf", batch: { maxBatch: 4, waitMs: 10 }, replicas: { look: 2 } };
-  expect(differenceText(changed, description)).toBe("look 2 · edf · batches of 4 within 10 ms");
+  const text = "edf · batches of 4 within 10 ms";
+  // The scenario places its replicas.
+  expect(differenceText(changed, description)).toBe(`look 2 · placed anew · ${text}`);
+  const unplaced = { ...description, isPlaced: false };
+  expect(differenceText(changed, unplaced)).toBe(`look 2 · ${text}`);
 });

@@ -17,6 +17,7 @@ import {
   type Choices,
   type Effort,
   gridOf,
+  isPlacedAnew,
   isScalable,
   type LoadAxis,
   loadAxisOf,
@@ -315,7 +316,8 @@ export class Simulator {
 
 /** Replicas that are placed by hand are placed anew when their numbers change. */
 function textFor({ text }: ScenarioSource, { document }: LoadedScenario, choices: Choices): string {
-  const moves = choices.replicas !== undefined && document.cluster.placement !== undefined;
+  const { replicas, placement } = document.cluster;
+  const moves = isPlacedAnew(choices, { replicas, isPlaced: placement !== undefined });
   return moves ? scenarioText(text, { "cluster.placement": undefined }) : text;
 }
 
@@ -331,6 +333,7 @@ function describe({ document }: LoadedScenario): Description {
     seed: run.seed,
     axis: loadAxisOf(document),
     replicas: cluster.replicas,
+    isPlaced: cluster.placement !== undefined,
     machines: cluster.nodes ?? [],
     goals: Object.entries(pipelines).flatMap(([pipeline, { slo }]) =>
       slo === undefined ? [] : [{ pipeline, ...slo }],
