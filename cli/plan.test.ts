@@ -155,6 +155,15 @@ describe("a plan", () => {
     expect(cut.text).toContain("nothing that was tried keeps the SLO");
     expect(shown({ ...lost, nearest: null }).text).not.toMatch(/nearest|replicas +machines/);
     expect(plannedScenario([lost], PLANNED)).toBeNull();
+    const near = (halfWidth95: number, replications: number) => {
+      const kept = { p: { sloAttainmentRatio: { mean: 0.989, halfWidth95 }, latencyMs: null } };
+      const nearest = { ...answer("fifo", 9), kept, replications };
+      return shown({ ...lost, state: "none", nearest }).text;
+    };
+    expect(near(0.29, 3)).toMatch(/ 99 \(70–100\) [\s\S]*cannot tell: 3 replications leave open/);
+    expect(near(0.0005, 3)).toMatch(/ 98\.900 ± 0\.050 /);
+    expect(near(0.0005, 3)).not.toContain("cannot tell");
+    expect(near(Number.NaN, 1)).not.toMatch(/±|cannot tell/);
   });
 
   test("is a scenario with requests that the search had not; of several loads, a sweep", () => {

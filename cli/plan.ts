@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { Fault } from "../engine/basics/fault.ts";
 import { type PlanProgress, plan as planned, planText, repeatCommand } from "../library/index.ts";
-import { formatNumber, formatRuns } from "../reports/tables/format.ts";
+import { formatNumber, formatShare } from "../reports/tables/format.ts";
 import { countsText } from "../reports/tables/plan-decision.ts";
 import { parseSetOption } from "../scenario/parse.ts";
 import { isWithin } from "../scenario/reading/issues.ts";
@@ -159,7 +159,7 @@ function textOf({
   replications,
 }: NonNullable<PlanProgress["incumbent"]>): string {
   const shares = Object.values(kept).map(({ sloAttainmentRatio }) =>
-    formatRuns(sloAttainmentRatio, replications, 100),
+    formatShare(sloAttainmentRatio, replications),
   );
   return `${formatNumber(cost, 4)}: ${countsText(replicas)}, ${shares.join("; ")} % within the SLO`;
 }

@@ -10,6 +10,7 @@ import {
   formatEstimate,
   formatNumber,
   formatRuns,
+  formatShare,
   plural,
   wrapped,
 } from "../reports/tables/format.ts";
@@ -17,6 +18,7 @@ import { capacityText } from "../reports/tables/parameters.ts";
 import {
   countsText,
   evidenceText,
+  isUntold,
   parametersText,
   titleOf,
 } from "../reports/tables/plan-decision.ts";
@@ -169,7 +171,7 @@ function row(what: string, answer: Answer): readonly Cell[] {
     { text: formatNumber(cost, 4), numeric: true },
     { text: countsText(replicas) },
     { text: countsText(machines ?? {}) },
-    { text: each((goal) => formatRuns(goal.sloAttainmentRatio, replications, 100)), numeric: true },
+    { text: each((goal) => formatShare(goal.sloAttainmentRatio, replications)), numeric: true },
     { text: each((goal) => formatRuns(goal.latencyMs ?? undefined, replications)), numeric: true },
   ];
 }
@@ -200,7 +202,7 @@ function sentences(entry: PlanEntry): readonly string[] {
   const explored = `explored: ${exploredText(entry.explored)}`;
   const shown = notSearched.filter((name) => best === null || name !== "budget");
   const leftOut = shown.map((name) => LEFT_OUT[name]);
-  const untold = needed === null ? [] : [untoldText(needed, best?.replications ?? 1)];
+  const untold = needed === null ? openText(entry) : [untoldText(needed, best?.replications ?? 1)];
   if (best === null && entry.stopped) {
     return ["the search ended before it found a cluster that keeps the SLO", ...untold, explored];
   }
@@ -223,6 +225,17 @@ function sentences(entry: PlanEntry): readonly string[] {
     ...(best.placement === null ? [] : [`replicas run on ${placementText(best.placement)}`]),
     [gapText(entry), ...leftOut].join("; "),
     explored,
+  ];
+}
+
+/** Of few runs the interval may hold the SLO; what bounds rule out is no doubt. */
+function openText(entry: PlanEntry): readonly string[] {
+  const { best, nearest, missing } = entry;
+  const shown = best ?? nearest;
+  if (shown === null || missing !== null || !isUntold(shown, entry)) return [];
+  const which = best === null ? "the nearest" : "it";
+  return [
+    `cannot tell: ${plural(shown.replications, "replication")} leave open whether ${which} keeps the SLO`,
   ];
 }
 

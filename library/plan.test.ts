@@ -41,8 +41,8 @@ test("a space of 10^13 combinations is searched from above and below until the t
     budgetS: 3600,
     onProgress: (step) => steps.push(step),
   });
-  const [{ best, state, lowerBound, allCheaperTried }] = document.plans;
-  expect(state).toBe("confirmed");
+  const [{ best, state, lowerBound, allCheaperTried, isIdle }] = document.plans;
+  expect([state, isIdle]).toEqual(["confirmed", true]);
   expect(best?.machines).toEqual({ gpu: 3, cpu: 6 });
   // What the bound rules out it rules out with an error: the cluster below misses by too little for that.
   expect(lowerBound).toBeGreaterThanOrEqual(8.5);

@@ -232,10 +232,11 @@ run: { seed: 4, replications: 5 }
   let looks = 0;
   const pace = { spent: () => looks / 4000, isOver: () => looks++ >= 4000 };
   const options = { pace, mostReplicas: 64, schedulers: ["fifo"] };
-  const [{ best, state, notSearched }] = plansOf(text, options);
+  const [{ best, state, notSearched, stopped, isIdle }] = plansOf(text, options);
   expect(state).toBe("confirmed");
   expect(best?.cost).toBeLessThanOrEqual(11.85);
   expect(notSearched).toEqual(["budget"]);
+  expect({ stopped, isIdle }).toEqual({ stopped: false, isIdle: false });
 });
 
 test("goes down again from what it leapt to, to what looks better than the refused", () => {

@@ -87,7 +87,7 @@ export interface Answer {
   readonly placement: PlacementByKind | null;
   /** Simulated: of the plan, those that confirmed it. */
   readonly replications: number;
-  /** By pipeline with a goal: the share within it, and the latency at its percentile. */
+  /** By pipeline with a goal: the share within it, and the latency at its percentile. JSON has null for the interval of one run. */
   readonly kept: Readonly<Record<string, Kept>>;
   /** As a point of a sweep, with its load. */
   readonly point: Point;

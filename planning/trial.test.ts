@@ -45,6 +45,16 @@ describe("a confirmation", () => {
     expect(halfWidth95).toBeGreaterThan(0);
   });
 
+  test("is of several runs: one has no interval", () => {
+    const document = mm1(150, 95);
+    const trial = finished(new Laboratory(NO_INPUTS).pilot(document, goalsOf(document)));
+    const { sloAttainmentRatio, latencyMs } = keptOf(trial).p;
+    expect(JSON.parse(JSON.stringify([sloAttainmentRatio, latencyMs]))).toEqual([
+      { mean: expect.any(Number), halfWidth95: null },
+      { mean: expect.any(Number), halfWidth95: null },
+    ]);
+  });
+
   test("has the latency at the SLO's own percentile, of one pipeline and of several", () => {
     const { pipelines, ...others } = mm1(150, 97);
     const own = (percentile: number) => ({ ...pipelines.p, slo: { latencyMs: 150, percentile } });

@@ -269,11 +269,12 @@ function lengthThatTells({ goals, runs }: Trial, outlooks: readonly Outlook[]) {
   return { replications: Math.ceil(runs.length * most), because: null };
 }
 
-/** By pipeline. Runs with few outages, or without a late request, know little of their spread: then it is the limit's. */
+/** By pipeline; one run has no interval. Runs with few outages, or without a late request, know little of their spread: then it is the limit's. */
 export function keptOf(trial: Trial): Readonly<Record<string, Kept>> {
   const kept = trial.goals.map((goal) => {
     const { estimate: found } = attainmentOf(goal, trial.runs, trial.drawn);
-    const halfWidth95 = Math.max(found.halfWidth95, found.mean - spanOf(trial, goal).low);
+    const own = Math.max(found.halfWidth95, found.mean - spanOf(trial, goal).low);
+    const halfWidth95 = trial.runs.length === 1 ? Number.NaN : own;
     const sloAttainmentRatio = { ...found, halfWidth95 };
     return [goal.pipeline, { sloAttainmentRatio, latencyMs: latencyOf(trial, goal) }];
   });
@@ -285,5 +286,7 @@ function latencyOf({ runs, drawn }: Trial, { pipeline }: Goal): Estimate | null 
   const latency = ({ shareMs }: RunFigures): number | undefined => shareMs?.[pipeline];
   const values = runs.map(latency);
   if (values.some((value) => value === undefined)) return null;
-  return withChanges(estimate(values as number[]), deviations(drawn, runs, latency));
+  const found = estimate(values as number[]);
+  if (values.length === 1) return { ...found, halfWidth95: Number.NaN };
+  return withChanges(found, deviations(drawn, runs, latency));
 }

@@ -306,6 +306,10 @@ test("a plan's answer has the same form, with what the search proved", () => {
   ]);
   expect(fact(none, "missing")).toBe("edf 9: too few slots");
   expect(fact(none, "within the SLO")).toMatch(/on 5 replications$/);
+  const kept = { p: { sloAttainmentRatio: { mean: 0.98, halfWidth95: 0.3 }, latencyMs: null } };
+  const vague = { ...lost, missing: null, nearest: { ...ANSWER, kept } };
+  const [vaguely] = planDecisions({ ...plan, plans: [{ ...entry, ...vague }] }, SINGLE, undefined);
+  expect(fact(vaguely, "within the SLO")).toMatch(/^98 \(68–100\) % .*: cannot tell$/);
 });
 
 describe("filters", () => {

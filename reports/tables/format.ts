@@ -65,6 +65,17 @@ export function formatRuns(estimate: RunEstimate | undefined, runs: number, scal
     : formatNumber((estimate?.mean ?? NaN) * scale, 4);
 }
 
+/** A share as percent, without a unit; an interval that would go beyond 100 ends there: "99.6 (99.1–100)". */
+export function formatShare(estimate: RunEstimate | undefined, runs: number): string {
+  const text = formatRuns(estimate, runs, 100);
+  const mean = estimate?.mean ?? 0;
+  const half = estimate?.halfWidth95 ?? 0;
+  if (!text.includes(" ± ") || mean + half <= 1) return text;
+  const [shown] = text.split(" ± ");
+  const decimals = shown.split(".")[1]?.length ?? 0;
+  return `${shown} (${fixed(Math.max(0, 100 * (mean - half)), decimals)}–100)`;
+}
+
 /** A relative error as a signed percentage: 0.073 is "+7.3 %". */
 export function formatError(ratio: number | undefined): string {
   if (ratio === undefined || !Number.isFinite(ratio)) return MISSING;

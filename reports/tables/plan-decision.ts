@@ -5,7 +5,7 @@ import type { ValidationDocument } from "../../results/validation.ts";
 import type { Parameter } from "../../scenario/sweep/parameter-columns.ts";
 import { boundText, type Decision, decisionsOf, type Fact, told, trust } from "./decision.ts";
 import type { PlanAnswer, PlanEntry, PlanView } from "./documents.ts";
-import { formatEstimate, formatNumber, joined, plural } from "./format.ts";
+import { formatEstimate, formatNumber, formatShare, joined, plural } from "./format.ts";
 import { axesText, isSameAt, parameterText, sweepAxes } from "./parameters.ts";
 import { placementText } from "./result-tables.ts";
 
@@ -106,11 +106,35 @@ function unsolved(entry: PlanEntry, load: string): Decision {
   };
 }
 
-function answerFacts(answer: PlanAnswer, { goals, unit, state }: PlanEntry): readonly Fact[] {
+type Share = PlanAnswer["kept"][string]["sloAttainmentRatio"];
+interface Shown {
+  readonly kept: Readonly<Record<string, { readonly sloAttainmentRatio: Share }>>;
+}
+interface Wanted extends Pick<PlanEntry, "state"> {
+  readonly goals: readonly { readonly pipeline: string; readonly percentile: number }[];
+}
+
+/** Whether runs leave open, by their interval, that an answer that is not confirmed keeps the SLO. */
+export function isUntold({ kept }: Shown, { goals, state }: Wanted): boolean {
+  const ranges = goals.map(({ pipeline, percentile }) => {
+    const { mean = 0, halfWidth95 = 0 } = kept[pipeline]?.sloAttainmentRatio ?? {};
+    return {
+      low: mean - halfWidth95 - percentile / 100,
+      high: mean + halfWidth95 - percentile / 100,
+    };
+  });
+  const mayKeep = ranges.every(({ high }) => high >= 0);
+  return state !== "confirmed" && mayKeep && ranges.some(({ low }) => low < 0);
+}
+
+function answerFacts(
+  answer: PlanAnswer,
+  { goals, unit, state, missing }: PlanEntry,
+): readonly Fact[] {
   const { replicas, placement, cost, kept, replications } = answer;
   const within = goals.map(({ pipeline, latencyMs, percentile }) => {
     const own = kept[pipeline];
-    const share = own === undefined ? "—" : formatEstimate(own.sloAttainmentRatio, 100);
+    const share = formatShare(own?.sloAttainmentRatio, replications);
     const whose = goals.length === 1 ? "" : `${pipeline}: `;
     return `${whose}${share} % within ${formatNumber(latencyMs, 4)} ms (${formatNumber(percentile, 4)} % wanted)`;
   });
@@ -119,13 +143,14 @@ function answerFacts(answer: PlanAnswer, { goals, unit, state }: PlanEntry): rea
     const whose = goals.length === 1 ? "" : `${pipeline} `;
     return `${whose}p${at} ${formatEstimate(latencyMs ?? undefined)} ms`;
   });
+  const isOpen = missing == null && isUntold(answer, { goals, state });
   const runs = plural(replications, state === "confirmed" ? "fresh replication" : "replication");
   return told([
     ["replicas", countsText(replicas)],
     ["runs on", placement === null ? "" : placementText(placement)],
     ["cost", `${formatNumber(cost, 4)} ${unit}`],
     ["latency", latencies.join(", ")],
-    ["within the SLO", `${within.join("; ")}, on ${runs}`],
+    ["within the SLO", `${within.join("; ")}, on ${runs}${isOpen ? ": cannot tell" : ""}`],
   ]);
 }
 
