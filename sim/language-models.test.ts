@@ -63,6 +63,76 @@ test("an SLO may bound the first token and the time per token: all bounds must h
   expect([19, 20, 30].map((ttftMs) => attained({ ttftMs }, client))).toEqual([0, 0.5, 1]);
 });
 
+describe("times of tokens are of what the client reads", () => {
+  const looked = { service: { distribution: "deterministic", meanMs: 10 } };
+  const run = (tasks: object, at: readonly number[], more: object = {}, slo: object = {}) => {
+    const pipelines = { p: { slo: { latencyMs: 1000, ...slo }, tasks } };
+    const replicas = Object.fromEntries(Object.keys(tasks).map((task) => [task, 1]));
+    const slow = { steps: { ...STEPS, decode: [9, 0, 1] } };
+    const models = { writer: { tokens: { steps: STEPS } }, slow: { tokens: slow }, looker: looked };
+    const columns = { dear: [0, 1] };
+    const { metrics } = runAt(
+      at,
+      { pipelines, models, cluster: { replicas }, ...more },
+      columns,
+    ).summary;
+    const { ttftMeanMs, tpotMeanMs, tokensPerS, makespanMs, sloAttainmentRatio } = metrics;
+    const tokens = ((tokensPerS as number) * (makespanMs as number)) / 1000;
+    return { ttftMeanMs, tpotMeanMs, sloAttainmentRatio, tokens: Math.round(tokens) };
+  };
+  const when = { column: "dear", probability: 0.5 };
+  const branch = {
+    decide: { model: "writer", tokens: { prompt: 100, output: 3 } },
+    write: { model: "writer", after: ["decide"], when, tokens: { prompt: 200, output: 3 } },
+    look: { model: "looker", after: ["write"] },
+    file: { model: "looker", after: [{ task: "write", at: "first-token" }] },
+  };
+
+  test("a text that others might have followed counts where they are skipped", () => {
+    const { look: _, ...tasks } = branch;
+    // The first has 20 ms and 6 ms from the cheap one; the second 32 + 30 ms from the dear one.
+    expect(run(tasks, [0, 1000])).toMatchObject({ ttftMeanMs: (20 + 62) / 2, tpotMeanMs: 6 });
+    const attained = (slo: object) => run(tasks, [0, 1000], {}, slo).sloAttainmentRatio;
+    expect([19, 20, 62].map((ttftMs) => attained({ ttftMs }))).toEqual([0, 0.5, 1]);
+    expect([5, 6].map((tpotMs) => attained({ tpotMs }))).toEqual([0, 1]);
+  });
+
+  test("and not where one of them ran, however late, as the client has it from that", () => {
+    expect(run(branch, [0, 1000])).toMatchObject({ ttftMeanMs: 20, tpotMeanMs: 6 });
+    const { write, ...others } = branch;
+    const look = { model: "looker", after: ["write", "other"] };
+    const tasks = { ...others, write, file: { model: "looker" }, other: { model: "looker" }, look };
+    expect(run(tasks, [0]).ttftMeanMs).toBeUndefined();
+  });
+
+  test("two texts of one request count once: the first token of any, the slowest, all tokens", () => {
+    const tasks = {
+      one: { model: "writer", tokens: { prompt: 100, output: 3 } },
+      look: { model: "looker" },
+      two: { model: "slow", after: ["look"], tokens: { prompt: 100, output: 9 } },
+      three: { model: "writer", after: ["look"], tokens: { prompt: 300, output: 1 } },
+    };
+    const goals = (ttftMs: number, tpotMs: number) => ({ ttftMs, tpotMs });
+    const found = run(tasks, [0], {}, goals(20, 10));
+    expect(found).toEqual({ ttftMeanMs: 20, tpotMeanMs: 10, sloAttainmentRatio: 1, tokens: 13 });
+    expect(run(tasks, [0], {}, goals(19, 10)).sloAttainmentRatio).toBe(0);
+    expect(run(tasks, [0], {}, goals(20, 9)).sloAttainmentRatio).toBe(0);
+  });
+
+  test("a request whose client left counts for neither, with tries again neither", () => {
+    const tasks = { write: { model: "writer", tokens: LENGTHS } };
+    const ttftMs = (client: object) => {
+      const workload = { arrivals: "trace", file: "times.csv", column: "t", client };
+      return run(tasks, [0, 22], { workload }).ttftMeanMs;
+    };
+    // First tokens after 20 and 30 ms, the last ones after 66 and 56: the first client leaves, and the engine goes on.
+    const client = { timeoutMs: 60, cancels: false, backoffMs: 900 };
+    expect([ttftMs({ timeoutMs: 100 }), ttftMs({ ...client, retries: 0 })]).toEqual([25, 30]);
+    // Alone later.
+    expect(ttftMs({ ...client, retries: 1 })).toBe((30 + 20) / 2);
+  });
+});
+
 test("a device of twice the speed takes half of each iteration", () => {
   const nodes = [{ name: "fast", devices: { gpu: { slots: 1, speed: 2 } } }];
   const cluster = { replicas: { write: 1 }, nodes };

@@ -17,6 +17,7 @@ import { EventHeap } from "../engine/basics/priority-queues.ts";
 import type { Dispatcher } from "../engine/dispatch/dispatcher.ts";
 import type { Outcome } from "../engine/dispatch/driver.ts";
 import type { RunRecorder } from "../engine/metrics/recorder.ts";
+import type { Written } from "../engine/metrics/token-tally.ts";
 import type { DrawnRequest, DrawnRequests } from "./drawn-requests.ts";
 import type { Entrance, EventSource } from "./executors/executor.ts";
 
@@ -164,8 +165,8 @@ export class RetryingClients implements Entrance {
     }
   }
 
-  /** The dispatcher has ended an attempt; `isLate`: its tokens missed their goals. */
-  ended(slot: number, outcome: Outcome, nowUs: number, isLate: boolean): void {
+  /** The dispatcher has ended an attempt, for which language models wrote that. */
+  ended(slot: number, outcome: Outcome, nowUs: number, written: Written | null): void {
     const call = this.#calls[slot] as Call;
     this.#calls[slot] = undefined;
     this.#gone.delete(slot);
@@ -179,8 +180,10 @@ export class RetryingClients implements Entrance {
       const { requests, answers } = this.#dispatcher;
       const accuracy = requests.accuracy[slot];
       const made = answers.of(slot);
-      this.#host.recorder.answers?.completed(call.pipeline, call.arrivedUs, accuracy, made);
-      this.#end(call, outcome, nowUs, knownUs, isLate);
+      const { answers: rated, tokens } = this.#host.recorder;
+      rated?.completed(call.pipeline, call.arrivedUs, accuracy, made);
+      tokens?.completed(call.arrivedUs, written);
+      this.#end(call, outcome, nowUs, knownUs, tokens?.isLate(call.pipeline, written));
     } else this.#goOn(call, outcome, nowUs, knownUs);
   }
 

@@ -276,19 +276,22 @@ export class Simulation implements Driver {
   end(request: number, outcome: Outcome, nowUs: number): void {
     if (this.drawn.hasExtras && outcome === "completed") this.drawn.completed(request);
     if (this.iterating !== null) this.freeKept(this.iterating, request, nowUs);
-    const isLate = this.recorder.tokens?.wasLate(request) ?? false;
+    const { requests } = this.dispatcher;
+    const { tokens } = this.recorder;
+    const written = tokens === null ? null : tokens.ended(this.dispatcher, request);
     if (this.clients !== null) {
-      this.clients.ended(request, outcome, nowUs, isLate);
+      this.clients.ended(request, outcome, nowUs, written);
       return;
     }
-    const { requests } = this.dispatcher;
     const answeredUs = nowUs + this.entrance.answerUs(request);
     const arrivedUs = requests.arrivedUs[request];
-    const goalUs = isLate ? -1 : requests.deadlineUs[request] - arrivedUs;
     const serial = requests.serial[request];
     const pipeline = requests.pipeline[request];
+    const isLate = tokens?.isLate(pipeline, written) ?? false;
+    const goalUs = isLate ? -1 : requests.deadlineUs[request] - arrivedUs;
     const latencyUs = answeredUs - arrivedUs;
     this.recorder.ended(serial, pipeline, outcome, arrivedUs, nowUs, latencyUs, goalUs);
+    if (tokens !== null && outcome === "completed") tokens.completed(arrivedUs, written);
     if (this.recorder.answers !== null && outcome === "completed") this.answered(request);
     this.arrivals.requestEnded(answeredUs);
   }

@@ -6,7 +6,7 @@ import { OUTCOMES, type Outcome } from "../../engine/dispatch/driver.ts";
 import { sumOf } from "../../engine/statistics/estimate.ts";
 import type { PipelineSystem, ReplicaSystem, System } from "../../engine/system/system.ts";
 import { type WholeReplicas, wholeReplicas } from "../../engine/system/whole-replicas.ts";
-import { poolsOfEngines, writesLast } from "../../engine/system/writers.ts";
+import { mayWriteLast, poolsOfEngines } from "../../engine/system/writers.ts";
 import { monotonicUs } from "../time/clock.ts";
 import type { GatewayStatus, ReplicaStatus } from "./gateway-status.ts";
 import { Recent, WindowSum } from "./lately.ts";
@@ -49,8 +49,8 @@ function pipelineCounts({ name, tasks }: PipelineSystem) {
     inFlight: 0,
     /** From taking a request to its answer, s; completed requests only. */
     duration: new Histogram(SECONDS),
-    /** They count the last text of each completed request, in s; null where no language model writes last. */
-    tokenTimes: tasks.some(writesLast)
+    /** They count what each completed request's client reads, in s; null where no language model writes last. */
+    tokenTimes: tasks.some((_, task) => mayWriteLast(tasks, task))
       ? { first: new Histogram(SECONDS), each: new Histogram(SECONDS) }
       : null,
     recent: new Recent(),
@@ -207,7 +207,7 @@ export class GatewayCounts implements RunSink {
     if (own.tokenTimes === null || written === null) return;
     // The scenario's time counts from the intended arrival, this one from the gateway's receipt.
     own.tokenTimes.first.add(this.#seconds(written.ttftUs - (takenUs - arrivedUs)));
-    if (written.tokens > 1) own.tokenTimes.each.add(this.#seconds(written.tpotUs));
+    if (written.tpotUs > 0) own.tokenTimes.each.add(this.#seconds(written.tpotUs));
   }
 
   #seconds(scenarioUs: number): number {

@@ -8,20 +8,11 @@ import type { Outcome } from "../../engine/dispatch/driver.ts";
 import type { AnswerSummary } from "../../engine/dispatch/request-table.ts";
 import type { RunLog } from "../../engine/dispatch/run-log.ts";
 import type { RunRecorder } from "../../engine/metrics/recorder.ts";
+import type { Written } from "../../engine/metrics/token-tally.ts";
 import type { System } from "../../engine/system/system.ts";
 import { csvCell } from "../../scenario/reading/trace.ts";
 import type { CallContext } from "../protocol/messages.ts";
 import { monotonicUs } from "../time/clock.ts";
-
-/** The last text that a language model wrote for a request; times in µs of the scenario. */
-export interface Written {
-  readonly promptTokens: number;
-  readonly tokens: number;
-  /** From the request's arrival to the first token. */
-  readonly ttftUs: number;
-  /** Each token after it took so long. */
-  readonly tpotUs: number;
-}
 
 /** A request that the gateway has taken. All instants are µs of the scenario's time since the run's start. */
 export interface RunningRequest {
@@ -44,7 +35,7 @@ export interface RunningRequest {
   readonly accuracy: number;
   /** The answers that it is made of; known once it has ended. */
   readonly made: AnswerSummary;
-  /** Null without a language model that writes last. */
+  /** What language models wrote for its client; known once it has ended. Null: nothing. */
   readonly written: Written | null;
   readonly error: { readonly message: string } | null;
 }
@@ -123,6 +114,7 @@ export function recorderSink(recorder: RunRecorder, timeScale: number): RunSink 
       recorder.ended(number, pipeline, outcome, arrivedUs, nowUs, latencyUs, goalUs);
       if (outcome === "completed") {
         recorder.answers?.completed(pipeline, arrivedUs, accuracy, made);
+        recorder.tokens?.completed(arrivedUs, request.written);
       }
     },
   };

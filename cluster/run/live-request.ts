@@ -4,8 +4,9 @@ import { createHash } from "node:crypto";
 import { Fault } from "../../engine/basics/fault.ts";
 import type { Outcome } from "../../engine/dispatch/driver.ts";
 import { type AnswerSummary, PLAIN_ANSWERS } from "../../engine/dispatch/request-table.ts";
+import type { Written } from "../../engine/metrics/token-tally.ts";
 import type { Tensor } from "../../models/tensor.ts";
-import type { RunningRequest, Written } from "../observe/run-sink.ts";
+import type { RunningRequest } from "../observe/run-sink.ts";
 import type { CallContext, WrittenPart } from "../protocol/messages.ts";
 import type { Clock } from "../time/clock.ts";
 

@@ -328,7 +328,7 @@ export class Turns implements Driver {
     request.accuracy = accuracy[slot];
     request.made = this.#dispatcher.answers.of(slot);
     if (outcome !== "failed") request.error = null;
-    const isLate = recording.recorder.tokens?.wasLate(slot) ?? false;
+    const isLate = this.#written?.isLate(request, this.#dispatcher) ?? false;
     const goalUs = isLate ? -1 : deadlineUs[slot] - request.arrivedUs;
     recording.sink.ended(request, outcome, nowUs, goalUs);
     if (outcome === "completed") {

@@ -22,7 +22,7 @@ interface Progress {
 type IsLive = (request: LiveRequest) => boolean;
 
 interface Part {
-  /** Whether the batch writes for its client. */
+  /** Whether the client waits for each token of the batch. */
   readonly isLast: boolean;
   /** The task that made the first token; null: this one. */
   readonly before: number | null;
@@ -102,17 +102,19 @@ export class WrittenTokens {
     if (begun === undefined) this.#sink.read(batch, promptTokens);
     const [request] = batch.requests;
     if (!this.#isLive(request)) return;
-    const { goesOn, isLast } = partOf(this.#system, batch);
-    if (goesOn) {
+    if (partOf(this.#system, batch).goesOn) {
       const all = this.#begun.get(request) ?? new Map<number, Progress>();
       this.#begun.set(request, all.set(batch.tasks[0], { firstUs, tokens }));
       return;
     }
     const job = request.slot * dispatcher.requests.stride + batch.tasks[0];
-    this.#tally.wrote(dispatcher, job, firstUs, nowUs, tokens);
-    if (!isLast) return;
-    const tpotUs = tokens === 1 ? 0 : (nowUs - firstUs) / (tokens - 1);
-    request.written = { promptTokens, tokens, ttftUs: firstUs - request.arrivedUs, tpotUs };
+    this.#tally.wrote(dispatcher, job, { promptTokens, tokens, firstUs, lastUs: nowUs });
+  }
+
+  /** A request ends, and gets what its client reads. Returns whether that came later than its SLO allows. */
+  isLate(request: LiveRequest, dispatcher: Dispatcher): boolean {
+    request.written = this.#tally.ended(dispatcher, request.slot);
+    return this.#tally.isLate(request.pipeline, request.written);
   }
 
   /** Why a lost batch cannot start again: its client has had tokens; null where it can. */

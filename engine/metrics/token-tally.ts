@@ -1,8 +1,9 @@
 /** The tokens that language models wrote in a run: first ones, time per token, and the memory of their engines. */
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { JOB } from "../dispatch/request-table.ts";
 import { LatencyStore } from "../statistics/latency-store.ts";
 import type { System } from "../system/system.ts";
-import { writesLast } from "../system/writers.ts";
+import { followersOf, mayWriteLast } from "../system/writers.ts";
 import type { TokenEngine } from "../tokens/token-engine.ts";
 import type { ByMetric } from "./figures.ts";
 
@@ -18,9 +19,27 @@ export interface EngineUse {
   readonly profiledUs: number;
 }
 
+/** What language models wrote for a request's client; times in µs of the scenario. */
+export interface Written {
+  readonly promptTokens: number;
+  readonly tokens: number;
+  /** From the request's arrival to the first token. */
+  readonly ttftUs: number;
+  /** Each token after it took so long; 0 where there is none. */
+  readonly tpotUs: number;
+}
+
+/** A job's, with the instants of its first token and its last. */
+interface Text {
+  readonly promptTokens: number;
+  readonly tokens: number;
+  readonly firstUs: number;
+  readonly lastUs: number;
+}
+
 export class TokenTally {
   readonly #warmupUs: number;
-  /** Of requests that arrived in the window, by the task that wrote last for their clients. */
+  /** Of completed requests that arrived in the window, as their latencies are. */
   readonly #ttft: LatencyStore;
   readonly #tpot: LatencyStore;
   #tokens = 0;
@@ -30,10 +49,11 @@ export class TokenTally {
   #busyUs = 0;
   #ranUs = 0;
   #profiledUs = 0;
-  readonly #writers: readonly (readonly boolean[])[];
+  /** By pipeline: tasks that may write last, and those that wait for their ends. */
+  readonly #writers: readonly ReadonlyMap<number, readonly number[]>[];
   readonly #pipelines: System["pipelines"];
-  /** Requests in the system whose first token, or the rest, came too late. */
-  readonly #late = new Set<number>();
+  /** By job of such a task, of requests in the system. */
+  readonly #texts = new Map<number, Written>();
 
   /** Keeps at most so many times exactly; default: millions. */
   constructor({ pipelines }: System, warmupUs: number, mostExact?: number) {
@@ -41,28 +61,49 @@ export class TokenTally {
     this.#tpot = new LatencyStore(mostExact);
     this.#pipelines = pipelines;
     this.#warmupUs = warmupUs;
-    this.#writers = pipelines.map(({ tasks }) => tasks.map(writesLast));
+    this.#writers = pipelines.map(({ tasks }) => {
+      const writers = [...tasks.keys()].filter((task) => mayWriteLast(tasks, task));
+      return new Map(writers.map((task) => [task, followersOf(tasks, task)]));
+    });
   }
 
-  /** A job has its last token. TPOT is of the tokens after the first. */
-  wrote({ requests }: Jobs, job: number, firstUs: number, lastUs: number, tokens: number): void {
+  /** A job has its last token. */
+  wrote({ requests }: Jobs, job: number, { firstUs, lastUs, tokens, promptTokens }: Text): void {
     const request = requests.requestOf(job);
     const arrivedUs = requests.arrivedUs[request];
-    const pipeline = requests.pipeline[request];
     if (arrivedUs >= this.#warmupUs) this.#tokens += tokens;
-    if (!this.#writers[pipeline][requests.taskOf(job)]) return;
-    const firstAfterUs = firstUs - arrivedUs;
-    const eachUs = tokens === 1 ? 0 : (lastUs - firstUs) / (tokens - 1);
-    const { ttftUs, tpotUs } = this.#pipelines[pipeline];
-    if (firstAfterUs > ttftUs || eachUs > tpotUs) this.#late.add(request);
-    if (arrivedUs < this.#warmupUs) return;
-    this.#ttft.add(firstAfterUs);
-    if (tokens > 1) this.#tpot.add(eachUs);
+    const writers = this.#writers[requests.pipeline[request]];
+    if (!writers.has(requests.taskOf(job)) || !requests.isOpen(request)) return;
+    const tpotUs = tokens === 1 ? 0 : (lastUs - firstUs) / (tokens - 1);
+    this.#texts.set(job, { promptTokens, tokens, ttftUs: firstUs - arrivedUs, tpotUs });
   }
 
-  /** A request ends: whether it missed its SLO by a token. */
-  wasLate(request: number): boolean {
-    return this.#late.delete(request);
+  /** A request ends: what its client reads, where that is a text. */
+  ended({ requests }: Jobs, request: number): Written | null {
+    const base = request << requests.shift;
+    let read: Written | null = null;
+    for (const [task, followers] of this.#writers[requests.pipeline[request]]) {
+      const text = this.#texts.get(base + task);
+      if (text === undefined) continue;
+      this.#texts.delete(base + task);
+      if (followers.every((other) => requests.state[base + other] === JOB.skipped))
+        read = read === null ? text : together(read, text);
+    }
+    return read;
+  }
+
+  /** Whether its first token, or the rest, came later than the SLO allows. */
+  isLate(pipeline: number, written: Written | null): boolean {
+    if (written === null) return false;
+    const { ttftUs, tpotUs } = this.#pipelines[pipeline];
+    return written.ttftUs > ttftUs || written.tpotUs > tpotUs;
+  }
+
+  /** A client has its answer. */
+  completed(arrivedUs: number, written: Written | null): void {
+    if (written === null || arrivedUs < this.#warmupUs) return;
+    this.#ttft.add(written.ttftUs);
+    if (written.tpotUs > 0) this.#tpot.add(written.tpotUs);
   }
 
   /** An iteration of so many µs begins. */
@@ -94,6 +135,16 @@ export class TokenTally {
       ...(this.#profiledUs === 0 ? {} : { iterationTimeRatio: this.#ranUs / this.#profiledUs }),
     };
   }
+}
+
+/** Texts of one request: it waits for the first token of any, and for the slowest. */
+function together(one: Written, other: Written): Written {
+  return {
+    promptTokens: one.promptTokens + other.promptTokens,
+    tokens: one.tokens + other.tokens,
+    ttftUs: Math.min(one.ttftUs, other.ttftUs),
+    tpotUs: Math.max(one.tpotUs, other.tpotUs),
+  };
 }
 
 function meanAndP99(

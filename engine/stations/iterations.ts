@@ -188,7 +188,9 @@ export class Iterations implements Processor {
   }
 
   #wrote({ job, firstUs, sequence }: Served, nowUs: number): void {
-    this.#tally.wrote(this.#batches, job, firstUs, nowUs, sequence.made);
+    const promptTokens = this.#iterating.lengths.jobs.prompt[job];
+    const text = { promptTokens, tokens: sequence.made, firstUs, lastUs: nowUs };
+    this.#tally.wrote(this.#batches, job, text);
   }
 
   /** Its blocks stay here until the next engine has room, unless nobody waits any more. */
