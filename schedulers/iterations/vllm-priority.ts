@@ -16,7 +16,8 @@ export const VLLM_PRIORITY: IterationDefinition = {
   summary: "as vllm, the most urgent first, and the least urgent preempted",
   idea: "As `vllm`, but of those that wait the one of the highest priority is next, and of those that run one of the lowest is preempted.",
   reads: "Priorities of pipelines, and what `vllm` reads.",
-  failsWhen: "The urgent ones alone fill the engine: the others starve.",
+  failsWhen:
+    "The urgent ones alone fill the engine: the others starve. Jobs beyond `maxSequences` that wait for an engine do so in the scheduler's order: give it `ordering: priority` besides, or under overload the urgent wait as long as the others.",
   source: "The same with `--scheduling-policy priority`.",
   create: () => vllm(byPriority),
 };
