@@ -23,6 +23,9 @@ export function equal(found: unknown, expected: unknown, rule: string): void {
   if (!Object.is(found, expected)) fail(`${rule}: ${found}, not ${expected}`);
 }
 
+const UNSTEADY =
+  "`key` gave a job that waits another number when asked again: it goes by the job alone, without a clock or Math.random; one with state of its own has `taken` besides";
+
 /** A request that has not ended: what was asked of it, and what has run. */
 export interface Open {
   readonly serial: number;
@@ -206,7 +209,10 @@ export class ContractRules {
     const isNext = others.every((job) => rank(job) >= last);
     // An order that fails is none: the failure is the message.
     this.#state.scheduler.controllers?.find((one) => one instanceof Failures)?.decide();
-    ok(isNext, `the order is ${ordering.kind}`);
+    if (isNext) return;
+    if (ordering.kind !== "keyed") fail(`the order is ${ordering.kind}`);
+    const isSteady = [...jobs, ...others].every((job) => rank(job) === requests.key[job]);
+    fail(isSteady ? "the least `key` is next" : UNSTEADY);
   }
 
   #viewOf(job: number, request: number): JobView {
@@ -268,6 +274,8 @@ export class ContractRules {
       const view = { length: jobs.length, oldestUs, next };
       for (const id of idle) equal(batching.size(view, id, nowUs), 0, "no batch waits in vain");
       const dueUs = Math.min(...idle.map((id) => batching.dueUs(view, id)));
+      const isTimed = dueUs < Number.POSITIVE_INFINITY;
+      ok(isTimed, "jobs for which `size` is 0 wait until `dueUs`: Infinity never starts them");
       equal(timers.get(queue), dueUs, "a batch that waits has a timer");
     }
   }

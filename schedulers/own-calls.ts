@@ -68,7 +68,7 @@ export function called<T>(own: Guarded, method: string, run: () => T): T {
   } catch (error) {
     if (error instanceof Fault) throw error;
     const fault = new Fault("invalid-input", `${own.label}, in ${method}: ${thrown(error)}`, {
-      hint: "`tandem check SCENARIO` plays it and prints the steps that lead there",
+      hint: "`tandem check SCENARIO` plays short runs and prints the steps that lead there; where it finds none, let the file print its state before that line (`console.error`), and run `tandem simulate SCENARIO --workers 1`",
       cause: error,
     });
     OWN_FAILURES.add(fault);

@@ -65,6 +65,21 @@ test.each<[decision: string, policy: unknown, rule: string]>([
   expect(verdict).toMatch(/^own\.mjs: (controller|\w+ policy) "own", in \w+: /);
 });
 
+test.each<[decision: string, policy: unknown, rule: string]>([
+  ["ordering", { kind: "keyed", key: () => Math.random() }, "without a clock or Math.random"],
+  ["ordering", { kind: "keyed", key: () => -performance.now() }, "another number when asked"],
+  [
+    "batching",
+    { ...group, size: () => 0, dueUs: () => Number.POSITIVE_INFINITY },
+    "jobs for which `size` is 0 wait until `dueUs`: Infinity never starts them",
+  ],
+])("%s %o breaks a rule, in words", (decision, policy, rule) => {
+  const verdicts = Array.from({ length: 20 }, (_, number) =>
+    playOnce(system, () => schedulerOf(decision, policy), number, "calm"),
+  );
+  expect(verdicts.find((one) => one !== null)?.rule).toContain(rule);
+});
+
 test("times between two microseconds are rounded up, so that the log holds whole ones", () => {
   const waits = { ...group, size: ({ length }: { length: number }) => Math.floor(length / 2) };
   const dueUs = ({ oldestUs }: { oldestUs: number }) => oldestUs + 1e3 / 3;
