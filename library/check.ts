@@ -25,7 +25,7 @@ export interface Checked {
   readonly isSampled: boolean;
   /** A sentence for each SLO that cannot be kept, each task that cuts its sequences, and each machine of the inventory that nothing runs on. */
   readonly notes: readonly string[];
-  /** Random runs by scheduler file of one's own. */
+  /** Random runs by scheduler file of one's own: up to 300 of each scheduler, as many as there is time for. */
   readonly plays: Readonly<Record<string, number>>;
 }
 
