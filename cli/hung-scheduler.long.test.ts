@@ -29,6 +29,9 @@ export default ({ definePolicy }) => ({
   return SHORT_QUEUE.replace(/^sweep: .*$/m, "scheduler: { file: ./stuck.mjs }");
 }
 
+/** Sends no signal. */
+const NEVER = /$^/;
+
 test.each([
   ["simulate", "while it is tried out", "true", []],
   [
@@ -87,18 +90,20 @@ test("a thread of a sweep that hangs ends too, with its point and call, and what
   expect(code).toBe(130);
 });
 
-test("a file that loops as it is loaded is named, and one that awaits what never comes is refused", async () => {
-  writeFileSync(join(folder, "loops.mjs"), "for (;;);");
-  const scenario = (file: string) =>
-    SHORT_QUEUE.replace(/^sweep: .*$/m, `scheduler: { file: ./${file} }`);
-  const how = { command: "check", signal: "SIGTERM" } as const;
-  const loops = await interrupted(folder, scenario("loops.mjs"), /loops\.mjs has not been/, how);
-  expect(loops.stderr).toMatch(
-    /^tandem: .*loops\.mjs has not been loaded for 2 s: look at its top/,
-  );
-  expect(loops.afterMs).toBeLessThan(5000);
+test("a file that awaits what never comes is refused", async () => {
   writeFileSync(join(folder, "waits.mjs"), "await new Promise(() => undefined);");
-  const waits = await interrupted(folder, scenario("waits.mjs"), /never/, how);
-  expect(waits.stderr).toContain("waits.mjs cannot be loaded: its top level awaits what never");
-  expect(waits.code).toBe(2);
+  const scenario = SHORT_QUEUE.replace(/^sweep: .*$/m, "scheduler: { file: ./waits.mjs }");
+  const { code, stderr } = await interrupted(folder, scenario, NEVER, { command: "check" });
+  expect(stderr).toContain("waits.mjs cannot be loaded: its top level awaits what never");
+  expect(code).toBe(2);
 });
+
+test("nobody has to stop a random run that hangs", async () => {
+  const { code, stderr } = await interrupted(folder, hanging("true"), NEVER, {
+    command: "check",
+  });
+  expect(stderr).toMatch(
+    /stuck\.mjs: ordering policy "stuck", in key, has not returned for 2\d s\n/,
+  );
+  expect(code).toBe(2);
+}, 60_000);

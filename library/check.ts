@@ -77,6 +77,8 @@ const MOST_PLAYS = 300;
 const MOST_TOLD = 30;
 const CHECK_MS = 2500;
 const TRY_OUT_MS = 250;
+/** A random run of a hundred requests that takes longer does not end. */
+const HUNG_MS = 20_000;
 
 /** A configuration, and the scheduler file that it names. */
 interface Played {
@@ -145,7 +147,7 @@ function playAll(
     do {
       const { about, system } = clusters[number % clusters.length];
       const make = () => createScheduler(document.scheduler, system, "1", loaded.own);
-      const verdict = interruptible(() => playOnce(system, make, number++, weather));
+      const verdict = interruptible(() => playOnce(system, make, number++, weather), HUNG_MS);
       if (verdict !== null) throw refusal(loaded.file, one, verdict, about);
     } while (number < MOST_PLAYS && performance.now() < endMs);
     plays.set(one.file, (plays.get(one.file) ?? 0) + number);
