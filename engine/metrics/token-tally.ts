@@ -23,9 +23,9 @@ export interface EngineUse {
 export interface Written {
   readonly promptTokens: number;
   readonly tokens: number;
-  /** From the request's arrival to the first token. */
+  /** From the request's arrival to the first token, or to all of a text that comes whole. */
   readonly ttftUs: number;
-  /** Each token after it took so long; 0 where there is none. */
+  /** Each token after it took so long; 0 where none follows. */
   readonly tpotUs: number;
 }
 
@@ -73,9 +73,13 @@ export class TokenTally {
     const arrivedUs = requests.arrivedUs[request];
     if (arrivedUs >= this.#warmupUs) this.#tokens += tokens;
     const writers = this.#writers[requests.pipeline[request]];
-    if (!writers.has(requests.taskOf(job)) || !requests.isOpen(request)) return;
-    const tpotUs = tokens === 1 ? 0 : (lastUs - firstUs) / (tokens - 1);
-    this.#texts.set(job, { promptTokens, tokens, ttftUs: firstUs - arrivedUs, tpotUs });
+    const followers = writers.get(requests.taskOf(job));
+    if (followers === undefined || !requests.isOpen(request)) return;
+    // A text that others may follow reaches the client at its end, when they are known to be skipped.
+    const isWhole = followers.length > 0;
+    const ttftUs = (isWhole ? lastUs : firstUs) - arrivedUs;
+    const tpotUs = isWhole || tokens === 1 ? 0 : (lastUs - firstUs) / (tokens - 1);
+    this.#texts.set(job, { promptTokens, tokens, ttftUs, tpotUs });
   }
 
   /** A request ends: what its client reads, where that is a text. */
