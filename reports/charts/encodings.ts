@@ -227,6 +227,9 @@ export function points(encoding: Encoding, size = 45, filled = true): Layer {
   };
 }
 
+/** The data of a mark at a constant: drawn once, in each panel. */
+export const ONCE = { values: [{}] };
+
 /** An SLO's line, or another limit's. */
 export const DASHED = { strokeDash: [5, 4], color: INK, strokeWidth: 1, aria: false };
 

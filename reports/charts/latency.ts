@@ -21,6 +21,7 @@ import {
   type Layer,
   mergedEqual,
   namesAxis,
+  ONCE,
   panelFacet,
   points,
   SILENT,
@@ -222,8 +223,13 @@ function merged(rows: readonly Row[]): readonly Row[] {
 function goalLayers(goal: SloGoal | undefined, x: PositiveAxis, top: number): readonly Layer[] {
   if (goal === undefined || goal.latencyMs > top) return [];
   return [
-    { mark: { type: "rule", ...DASHED }, encoding: { x: { ...x, datum: goal.latencyMs } } },
     {
+      data: ONCE,
+      mark: { type: "rule", ...DASHED },
+      encoding: { x: { ...x, datum: goal.latencyMs } },
+    },
+    {
+      data: ONCE,
       mark: { type: "rule", ...DASHED, opacity: 0.5 },
       encoding: { y: { datum: goal.percentile } },
     },

@@ -10,6 +10,7 @@ import {
   type Drawn,
   KEY_MARK,
   type Layer,
+  ONCE,
   panelFacet,
   points,
   titled,
@@ -59,13 +60,23 @@ function panelsOf({ series, changes }: RunDetail, goal: SloGoal | undefined): re
   ];
 }
 
+function positive(lines: Panel["lines"]): readonly number[] {
+  const all = Object.values(lines).flat();
+  return all.filter((value) => Number.isFinite(value) && value > 0);
+}
+
+/** Whether the panel's limit is drawn: one far above all values would flatten them. */
+function isShown({ lines, limit }: Panel): boolean {
+  return limit !== undefined && limit <= 2.5 * Math.max(0, ...positive(lines));
+}
+
 function panelSpec({ series, changes }: RunDetail, panel: Panel, isLast: boolean) {
   const { title, lines, limit, interpolate = "linear" } = panel;
   const rows = seriesRows(series, lines);
-  const values = rows.flatMap(({ value }) => (value === null || value <= 0 ? [] : [value]));
-  const { scale } = positiveAxis(values.length === 0 ? [1] : values, "", "");
+  const values = positive(lines);
+  const limits = isShown(panel) ? [limit ?? 0] : [];
+  const { scale } = positiveAxis(values.length === 0 ? [1] : [...values, ...limits], "", "");
   const isLog = title.startsWith("latency") && scale.type === "log";
-  const isNear = limit !== undefined && limit <= 2.5 * Math.max(0, ...values);
   const y = {
     type: "quantitative" as const,
     title,
@@ -89,10 +100,13 @@ function panelSpec({ series, changes }: RunDetail, panel: Panel, isLast: boolean
     mark: { type: "rule", color: MUTED, strokeDash: [2, 3], description },
     encoding: { x: { ...x, field: "s" } },
   };
-  const goal: Layer = {
-    mark: { type: "rule", ...DASHED },
-    encoding: { y: { ...y, datum: limit ?? 0 } },
-  };
+  const goals = limits.map(
+    (datum): Layer => ({
+      data: ONCE,
+      mark: { type: "rule", ...DASHED },
+      encoding: { y: { ...y, datum } },
+    }),
+  );
   const line: Layer = {
     data: { values: rows },
     mark: { type: "line", strokeWidth: 1.5, interpolate, aria: false },
@@ -105,7 +119,7 @@ function panelSpec({ series, changes }: RunDetail, panel: Panel, isLast: boolean
       },
     },
   };
-  const layer = [...(marks.length === 0 ? [] : [changed]), ...(isNear ? [goal] : []), line];
+  const layer = [...(marks.length === 0 ? [] : [changed]), ...goals, line];
   return { width: TIMELINE_PX - 40, height: 110, layer };
 }
 
@@ -120,7 +134,9 @@ export function timeline(detail: RunDetail, goal: SloGoal | undefined): Drawn {
   const notes = [
     `one ${side} run of ${idText(id)}; each point: ${formatNumber(series.widthMs / 1000)} s`,
     ...(note === undefined ? [] : [note]),
-    ...(goal === undefined ? [] : [`dashed: SLO of ${goal.latencyMs} ms`]),
+    ...(goal === undefined
+      ? []
+      : [`${panels.some(isShown) ? "dashed: " : ""}SLO of ${goal.latencyMs} ms`]),
     ...(changes.length === 0 ? [] : ["dotted: a replica was lost or came back"]),
   ];
   const faults = changes.length > 0;

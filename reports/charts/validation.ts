@@ -21,6 +21,7 @@ import {
   type KeyOf,
   type Layer,
   namesAxis,
+  ONCE,
   points,
   SILENT,
   titled,
@@ -301,6 +302,7 @@ export function predictionError(
       encoding: { ...y, x: { ...x, field: "toleranceLow" }, x2: { field: "toleranceHigh" } },
     },
     {
+      data: ONCE,
       mark: { type: "rule", color: MUTED, strokeWidth: 1, aria: false },
       encoding: { x: { ...x, datum: 0 } },
     },
