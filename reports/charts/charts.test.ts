@@ -473,7 +473,7 @@ describe("the search of a plan", () => {
     ]);
     expect(rows.every(({ goal, bound }) => goal === 99 && bound === 3)).toBe(true);
     expect(rows[0]).toMatchObject({ mean: 40, at: 92 });
-    expect(JSON.stringify(spec.title)).toContain("; at 92 %: that or less;");
+    expect(JSON.stringify(spec.title)).toContain("; at 92 %: that or less");
     expect(rows[1].tip).toBe(
       "fifo, a 1.5; 3 per hour; 98.5 % [97.5, 99.5] within 300 ms; not confirmed",
     );
@@ -485,17 +485,36 @@ describe("the search of a plan", () => {
     }
   });
 
-  test("shows clusters of one cost side by side, and none of a plan of an earlier version", () => {
+  test("shows every cluster at its own cost on one axis for all loads", async () => {
     const [entry] = plan.plans;
     const many = [
       tried(4, 0.9, "ruled out"),
       ...(entry.tried ?? []),
       tried(4, 0.99, "not confirmed"),
     ];
-    const rows = rowsOf(planSearch({ ...plan, plans: [{ ...entry, tried: many }] }));
-    const own = rows.filter(({ cost }) => cost === 4).map(({ x, isPlan }) => [x, isPlan]);
-    expect(new Set(own.map(([x]) => x)).size).toBe(3);
-    expect(own).toContainEqual([4, true]);
+    const loads = [
+      { ...entry, tried: many, parameters: { rate: 1 } },
+      { ...entry, tried: [tried(20, 0.995, "ruled out"), ...many], parameters: { rate: 2 } },
+    ];
+    const drawn = planSearch({ ...plan, plans: loads }) as NonNullable<
+      ReturnType<typeof planSearch>
+    >;
+    const { svg } = await renderSvg(drawn);
+    const at = (cost: number) =>
+      [...svg.matchAll(/aria-label="([^"]*)"[^>]* transform="translate\(([\d.]+),/g)]
+        .filter(([, text]) => text.includes(`; ${cost} per hour;`))
+        .map(([, , x]) => x);
+    expect(at(4)).toHaveLength(2 * 3);
+    expect(new Set(at(4)).size).toBe(1);
+    expect(
+      rowsOf(drawn)
+        .filter(({ cost }) => cost === 4)
+        .at(-1),
+    ).toMatchObject({ isPlan: true });
+  });
+
+  test("is not of a plan of an earlier version", () => {
+    const [entry] = plan.plans;
     expect(planSearch({ ...plan, plans: [{ ...entry, tried: undefined }] })).toBeUndefined();
   });
 });

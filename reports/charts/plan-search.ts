@@ -1,6 +1,5 @@
 /** The search of a plan: each cluster that was tried, its cost against the share within the SLO, and how far it is ruled out. */
 
-import { grouped } from "../../engine/basics/iterables.ts";
 import type { PlanEntry, PlanView } from "../tables/documents.ts";
 import { formatNumber, joined, plural } from "../tables/format.ts";
 import { countsText, parametersText, schedulerText } from "../tables/plan-decision.ts";
@@ -35,7 +34,7 @@ export function planSearch(plan: PlanView | undefined, isNarrow = false): Drawn 
   );
   const drawn = all.filter((rows) => rows.length > 1).slice(0, most.panels);
   const isChosen = ({ isPlan, state }: Row) => isPlan || state !== "ruled out";
-  const rows = drawn.flatMap((panel) => sideBySide(spreadAround(panel, isChosen, most.points)));
+  const rows = drawn.flatMap((panel) => stacked(spreadAround(panel, isChosen, most.points)));
   if (rows.length === 0) return undefined;
   const panels = [...new Set(rows.map(({ panel }) => panel))];
   const width = panelWidth(Math.min(panels.length, 3));
@@ -47,13 +46,14 @@ export function planSearch(plan: PlanView | undefined, isNarrow = false): Drawn 
   return {
     ...titled(
       "Every cluster that the plan tried",
-      `dashed: the SLO, and the cost below which nothing can keep it; ringed: the plan; bars: 95 % intervals${cut}; those of one cost side by side`,
+      `dashed: the SLO, and the cost below which nothing can keep it; ringed: the plan; bars: 95 % intervals${cut}`,
     ),
     description: `Share within the SLO against cost of ${plural(rows.length, "cluster")} that the plan tried.`,
     data: { values: rows },
     facet: panelFacet(panels, width),
     columns: Math.min(panels.length, 3),
-    resolve: { axis: { x: "independent" }, scale: { x: "independent", y: "independent" } },
+    // As of `costFront`.
+    resolve: { axis: { x: "independent" } },
     spec: { width, height: 260, layer: layers(unit) },
   };
 }
@@ -84,22 +84,11 @@ function panelRows(entry: PlanEntry, goal: PlanEntry["goals"][number]) {
   });
 }
 
-/** Clusters of one cost beside each other, the plan or the best in the middle, in a third of the least step of cost. */
-function sideBySide(rows: readonly Row[]) {
-  const costs = [...grouped(rows, ({ cost }) => String(cost)).values()];
-  const steps = costs.slice(1).map(([{ cost }], i) => cost - costs[i][0].cost);
-  const half = (steps.length === 0 ? 0.1 * rows[0].cost : Math.min(...steps)) / 6;
-  return costs.flatMap((group) => {
-    const order = group.toSorted((a, b) => Number(b.isPlan) - Number(a.isPlan) || b.mean - a.mean);
-    const placed = order.map((row, i) => {
-      const side = i % 2 === 0 ? 1 : -1;
-      return {
-        ...row,
-        x: row.cost + (side * half * Math.ceil(i / 2)) / Math.ceil(group.length / 2),
-      };
-    });
-    return placed.toReversed();
-  });
+/** Of clusters of one cost, the plan, or else the best, is drawn last: on top. */
+function stacked(rows: readonly Row[]): readonly Row[] {
+  return rows.toSorted(
+    (a, b) => a.cost - b.cost || Number(a.isPlan) - Number(b.isPlan) || a.mean - b.mean,
+  );
 }
 
 function layers(unit: string) {
@@ -111,7 +100,7 @@ function layers(unit: string) {
   };
   const scale = { zero: false, padding: 8 };
   const y = { type: "quantitative", title: "within the SLO (%)", scale, axis: { tickCount: 6 } };
-  const cost = { x: { ...x, field: "x" } } as Encoding;
+  const cost = { x: { ...x, field: "cost" } } as Encoding;
   const at = { ...cost, y: { ...y, field: "at" } } as Encoding;
   const color = byName("state", STATES, COLOURS);
   const rule = (encoding: object) => ({
@@ -122,7 +111,12 @@ function layers(unit: string) {
     rule({ x: { ...x, field: "bound", aggregate: "min" } }),
     rule({ y: { ...y, field: "goal", aggregate: "min" } }),
     errorBars({ ...cost, color, y: { ...y, field: "from" }, y2: { field: "to" } } as Encoding),
-    points({ ...at, color, shape: byName("state", STATES, ["circle", "square", "cross"]) }),
+    points({
+      ...at,
+      color,
+      shape: byName("state", STATES, ["circle", "square", "cross"]),
+      opacity: { value: 0.6 },
+    }),
     {
       transform: [{ filter: "datum.isPlan" }],
       mark: { type: "point" as const, size: 260, strokeWidth: 1.8, color: INK, ...SILENT },
