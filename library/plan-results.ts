@@ -20,6 +20,7 @@ import {
   evidenceText,
   isUntold,
   parametersText,
+  promiseText,
   titleOf,
 } from "../reports/tables/plan-decision.ts";
 import { placementText } from "../reports/tables/result-tables.ts";
@@ -273,19 +274,6 @@ function gapText(entry: PlanEntry): string {
   const gap = best === null ? 0 : (best.cost - lowerBound) / best.cost;
   const shown = gap > 0 ? ` (a gap of ${formatNumber(100 * gap, 2)} %)` : "";
   return `${ends}${cost} ${unit}; ${below}, but for an error of 5 %${shown}`;
-}
-
-/** For which requests the SLO is promised. */
-function promiseText({ promise, settlesS, window, state }: PlanEntry): string {
-  const what = state === "confirmed" ? "the SLO is kept" : "not confirmed: that the SLO is kept";
-  const runs = "for runs of all of the scenario's load that begin on an empty, whole cluster";
-  const over = promise === "long-run" ? "in the long run" : runs;
-  if (settlesS !== null)
-    return `${what} ${runs}: close to full, a queue takes ${formatNumber(settlesS, 2)} s to settle, so that only runs of many times that (\`workload.durationS\`) show the long run`;
-  if (window === null) return `${what} ${over}`;
-  const { fromS, toS, mostPerS, meanPerS } = window;
-  const rates = `up to ${formatNumber(mostPerS)}/s, of ${formatNumber(meanPerS)}/s in the mean`;
-  return `${what} at the peak of the load (${formatNumber(fromS, 4)} to ${formatNumber(toS, 4)} s: ${rates}); \`--window whole\` plans for all of it`;
 }
 
 function namesOf(schedulers: readonly unknown[]): string {

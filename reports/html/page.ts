@@ -15,7 +15,7 @@ import {
   filtersOf,
   notesOf,
 } from "../tables/parameters.ts";
-import { decisionsIn } from "../tables/plan-decision.ts";
+import { decisionsIn, promiseLines } from "../tables/plan-decision.ts";
 import {
   bestTable,
   MANY_CONFIGURATIONS,
@@ -327,6 +327,10 @@ export function plainPage(title: string, sections: readonly PlainSection[]): str
   return document(escapeHtml(title), "", [header, ...bodies].join("\n"));
 }
 
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** The whole page. It loads nothing: styles, script and charts are inside. */
 export function pageHtml(content: PageContent): string {
   const { results } = content;
@@ -336,12 +340,14 @@ export function pageHtml(content: PageContent): string {
   const sections = sectionsOf(content);
   const decided = advised(decisionsIn(content), content.advice);
   const planned = content.plan === undefined ? "" : "planned; ";
+  const promised = content.plan === undefined ? [] : promiseLines(content.plan);
   const made = content.provenance?.made["results.json"]?.date.slice(0, 10);
   const body = `<header><h1>${title}</h1>
 <p class="muted">${planned}${count}, ${plural(requests, "request")} simulated${made === undefined ? "" : ` on ${made}`}</p>
 </header>
 <section id="decision" aria-label="Decision">
 <p class="lead">${textHtml(answerText(decided, results, content.validation))}</p>
+${promised.map((line) => `<p>${textHtml(capital(line))}.</p>`).join("\n")}
 ${content.whatIf === undefined ? "" : '<p><a href="#what-if-section">What if the load, a shape or the scheduler were another? Try it.</a></p>'}
 ${figures(content.charts, "decision")}
 ${decisionHtml(decided, results)}

@@ -8,7 +8,7 @@ import { answerText } from "./answer.ts";
 import { type Decision, decisionsOf } from "./decision.ts";
 import type { PlanView } from "./documents.ts";
 import { filterChoices, filterKey, filtersOf } from "./parameters.ts";
-import { planDecisions } from "./plan-decision.ts";
+import { planDecisions, promiseLines } from "./plan-decision.ts";
 import { bestTable } from "./rankings.ts";
 import { configurationsText } from "./terminal-text.ts";
 
@@ -259,6 +259,16 @@ test("a plan's answer has the same form, with what the search proved", () => {
       },
     ],
   };
+  expect(promiseLines(plan)).toEqual([]);
+  const steady = { ...plan.plans[0], promise: "long-run" as const, settlesS: null, window: null };
+  const window = { fromS: 60, toS: 120, mostPerS: 30, meanPerS: 12 };
+  const peak = { ...steady, parameters: { rate: 2 }, window };
+  expect(promiseLines({ ...plan, plans: [steady, steady] })).toEqual([
+    "the SLO is kept in the long run",
+  ]);
+  expect(promiseLines({ ...plan, plans: [steady, peak] })[1]).toBe(
+    "at rate 2: the SLO is kept at the peak of the load (60 to 120 s: up to 30/s, of 12/s in the mean); `--window whole` plans for all of it",
+  );
   const [decision] = planDecisions(plan, singleDocument(), validationDocument(1));
   expect(decision.answer).toBe("edf: detect 5, plate 2");
   expect(fact(decision, "runs on")).toBe("gpu 2 of 3 machines (detect 5)");

@@ -211,6 +211,12 @@ const planEntry = z.looseObject({
   missing: z.string().nullable().optional(),
   notSearched: z.array(z.string()).optional(),
   tried: z.array(noted).optional(),
+  promise: z.enum(["long-run", "runs"]).optional(),
+  settlesS: z.number().nullable().optional(),
+  window: z
+    .object({ fromS: z.number(), toS: z.number(), mostPerS: z.number(), meanPerS: z.number() })
+    .nullable()
+    .optional(),
 });
 const planSchema = z.looseObject({
   schema: z.literal("tandem/plan@3"),

@@ -87,6 +87,29 @@ export function decisionsIn({
   return decisionsOf(results, validation);
 }
 
+type Promised = Pick<PlanEntry, "promise" | "settlesS" | "window" | "state">;
+
+/** What is promised, and for which part of the load; a line for each load where these differ. None for plans of earlier versions. */
+export function promiseLines({ plans }: PlanView): readonly string[] {
+  const known = plans.filter(({ best, promise }) => best !== null && promise !== undefined);
+  const texts = known.map(promiseText);
+  if (new Set(texts).size < 2) return texts.slice(0, 1);
+  return known.map((one, i) => `at ${parametersText(one.parameters)}: ${texts[i]}`);
+}
+
+/** For which requests the SLO is promised. */
+export function promiseText({ promise, settlesS, window, state }: Promised): string {
+  const what = state === "confirmed" ? "the SLO is kept" : "not confirmed: that the SLO is kept";
+  const runs = "for runs of all of the scenario's load that begin on an empty, whole cluster";
+  const over = promise === "long-run" ? "in the long run" : runs;
+  if (settlesS)
+    return `${what} ${runs}: close to full, a queue takes ${formatNumber(settlesS, 2)} s to settle, so that only runs of many times that (\`workload.durationS\`) show the long run`;
+  if (!window) return `${what} ${over}`;
+  const { fromS, toS, mostPerS, meanPerS } = window;
+  const rates = `up to ${formatNumber(mostPerS)}/s, of ${formatNumber(meanPerS)}/s in the mean`;
+  return `${what} at the peak of the load (${formatNumber(fromS, 4)} to ${formatNumber(toS, 4)} s: ${rates}); \`--window whole\` plans for all of it`;
+}
+
 function unsolved(entry: PlanEntry, load: string): Decision {
   const { nearest, unit, missing } = entry;
   const near = nearest === null ? "" : `; nearest: ${answerText(nearest, unit)}`;
