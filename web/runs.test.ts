@@ -9,7 +9,8 @@ import { axeViolations, openPage, PATIENCE, sendAtOnce } from "./page.test-suppo
 const DOCUMENT = scenarioSchema.parse({
   name: "one",
   pipelines: { p: { tasks: { serve: { model: "m" } }, slo: { latencyMs: 400, percentile: 95 } } },
-  models: { m: { service: { distribution: "deterministic", meanMs: 150 } } },
+  // So long that a burst is one also where a busy host sends its requests 0.3 s apart.
+  models: { m: { service: { distribution: "deterministic", meanMs: 350 } } },
   cluster: { replicas: { serve: 1 } },
   workload: { arrivals: "poisson", ratePerS: 2, durationS: 10 },
 });
