@@ -12,7 +12,14 @@ import { type Iterating, Iterations } from "./iterations.ts";
 import { hasLoads, ModelMemory } from "./model-memory.ts";
 import { PipelineStages } from "./pipeline-stages.ts";
 import { type Batches, recordBatch } from "./running-batches.ts";
-import { EqualShares, groupReplicas, type Processor, type Station, TimeSlices } from "./station.ts";
+import {
+  EqualShares,
+  groupReplicas,
+  type Processor,
+  type Station,
+  TimeSlices,
+  Unslowed,
+} from "./station.ts";
 
 /** Whether devices and nodes need more than service times. */
 export function hasDeviceTerms(system: System): boolean {
@@ -190,9 +197,10 @@ function processorsOf(
       );
     }
   });
-  nodes.forEach((_, node) => {
+  nodes.forEach(({ contention }, node) => {
     const key = exclusive + node;
-    processors.set(key, new EqualShares(members[key], placeOf, null, slots));
+    const shares = () => new EqualShares(members[key], placeOf, null, slots);
+    processors.set(key, contention === null ? new Unslowed(slots) : shares());
   });
   return replicas.map((_, replica) => processors.get(groupOf[replica]) as Processor);
 }

@@ -203,6 +203,28 @@ export class EqualShares implements Processor {
   }
 }
 
+/** Exclusive slots that nothing slows down: each batch takes its time. */
+export class Unslowed implements Processor {
+  readonly running = 0;
+  readonly #slots: WinnerTree;
+
+  constructor(slots: WinnerTree) {
+    this.#slots = slots;
+  }
+
+  add(replica: number, aloneUs: number, nowUs: number): void {
+    this.#slots.set(replica, nowUs + Math.round(aloneUs));
+  }
+
+  due(): boolean {
+    return true;
+  }
+
+  remove(): void {}
+
+  rate(): void {}
+}
+
 /**
  * Round robin on one device slot: the batches of its busy replicas take turns of at most a
  * quantum, the first to wait first. A turn ends early when its batch is through, and goes on
