@@ -41,7 +41,8 @@ export function chartsOf(sources: ChartSources): readonly Chart[] {
       const other = narrow[section as Section][name];
       if (spec === undefined || other === undefined) return [];
       const [wide, small] = [spec, other].map((one) => unpanelled(one as Part) as TopLevelSpec);
-      return [{ name, section: section as Section, spec: wide, narrow: narrowed(small) }];
+      const both = { spec: withLines(wide, WIDE_CHARACTERS), narrow: narrowed(small) };
+      return [{ name, section: section as Section, ...both }];
     }),
   );
   const [first, ...rest] = all;
@@ -102,6 +103,7 @@ const MOST_TICKS = 5;
 const NAME = { size: 10, most: 110, line: 12 } as const;
 const LEGEND = { size: 11, most: NARROW_PX - 20, symbol: 34 } as const;
 const MOST_CHARACTERS = 56;
+const WIDE_CHARACTERS = 150;
 
 const BELOW = { direction: "vertical", anchor: "start" };
 const NARROW_CONFIG = {
@@ -146,11 +148,16 @@ function unpanelled(part: Part): Part {
 
 /** For a narrow page: panels below each other, long names in lines, legends that fit. */
 function narrowed(spec: TopLevelSpec): TopLevelSpec {
-  const { text, subtitle } = spec.title as { text: string; subtitle: string };
-  const lines = (long: string) => wrapped(long, MOST_CHARACTERS).split("\n");
+  const { title } = withLines(spec, MOST_CHARACTERS);
   const config = { ...spec.config, ...NARROW_CONFIG };
-  const title = { text: lines(text), subtitle: lines(subtitle) };
   return { ...narrowPart(spec as Part), title, config } as TopLevelSpec;
+}
+
+/** The title and what it says below in lines of so many characters, as Vega-Lite breaks none. */
+function withLines(spec: TopLevelSpec, most: number): TopLevelSpec {
+  const { text, subtitle } = spec.title as { text: string; subtitle: string };
+  const lines = (long: string) => (long.length <= most ? long : wrapped(long, most).split("\n"));
+  return { ...spec, title: { text: lines(text), subtitle: lines(subtitle) } };
 }
 
 function narrowPart(part: Part, most = 1): Part {

@@ -15,9 +15,9 @@ export type Encoding = NonNullable<UnitSpec<Field>["encoding"]>;
 
 export function titled(
   text: string,
-  subtitle: string | string[],
+  subtitle: string,
 ): Pick<TopLevelSpec, "$schema" | "config"> & {
-  readonly title: { text: string; subtitle: string | string[] };
+  readonly title: { text: string; subtitle: string };
 } {
   return { $schema: SCHEMA, config: CONFIG, title: { text, subtitle } };
 }

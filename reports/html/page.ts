@@ -340,7 +340,7 @@ export function pageHtml(content: PageContent): string {
   const sections = sectionsOf(content);
   const decided = advised(decisionsIn(content), content.advice);
   const planned = content.plan === undefined ? "" : "planned; ";
-  const promised = content.plan === undefined ? [] : promiseLines(content.plan);
+  const promised = content.plan === undefined ? [] : promiseLines(content.plan, results);
   const made = content.provenance?.made["results.json"]?.date.slice(0, 10);
   const body = `<header><h1>${title}</h1>
 <p class="muted">${planned}${count}, ${plural(requests, "request")} simulated${made === undefined ? "" : ` on ${made}`}</p>

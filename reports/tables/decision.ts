@@ -284,11 +284,11 @@ function failsText(one: ConfigurationResult, document: ResultsDocument): string 
   return marginOf(attained) < 0 || one.slo === "misses" ? `${verb} (${percent} %)` : verb;
 }
 
-/** "stable up to 1.6 times this load (busiest station at 62 % of its capacity)". */
+/** "stable up to 1.6 times this load (busiest station at 62 % of its capacity); the SLO may fail before". */
 export function boundText({ offeredLoadRatio }: ConfigurationResult): string {
   if (offeredLoadRatio === undefined || !(offeredLoadRatio > 0) || offeredLoadRatio >= 1) return "";
   const most = formatNumber(1 / offeredLoadRatio, 2);
-  return `stable up to ${most} times this load (busiest station at ${formatNumber(100 * offeredLoadRatio)} % of its capacity)`;
+  return `stable up to ${most} times this load (busiest station at ${formatNumber(100 * offeredLoadRatio)} % of its capacity); the SLO may fail before`;
 }
 
 /** Whether this configuration was run for real, and how well the prediction held. */

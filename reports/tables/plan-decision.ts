@@ -90,11 +90,11 @@ export function decisionsIn({
 type Promised = Pick<PlanEntry, "promise" | "settlesS" | "window" | "state">;
 
 /** What is promised, and for which part of the load; a line for each load where these differ. None for plans of earlier versions. */
-export function promiseLines({ plans }: PlanView): readonly string[] {
+export function promiseLines({ plans }: PlanView, results: ResultsDocument): readonly string[] {
   const known = plans.filter(({ best, promise }) => best !== null && promise !== undefined);
   const texts = known.map(promiseText);
   if (new Set(texts).size < 2) return texts.slice(0, 1);
-  return known.map((one, i) => `at ${parametersText(one.parameters)}: ${texts[i]}`);
+  return known.map((one, i) => `at ${loadText(one.parameters, results)}: ${texts[i]}`);
 }
 
 /** For which requests the SLO is promised. */
