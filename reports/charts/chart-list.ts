@@ -62,7 +62,7 @@ function drawnCharts(
   ]);
   return {
     evidence: {
-      "plan-search": planSearch(plan, isNarrow),
+      "plan-search": planSearch(plan, results, isNarrow),
       "cost-front": costFront(results, isNarrow),
       "attainment-map": attainmentMap(results, isNarrow),
       "latency-quantiles": latencyQuantiles(results, isNarrow),

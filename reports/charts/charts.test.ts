@@ -496,7 +496,7 @@ describe("the search of a plan", () => {
       { ...entry, tried: many, parameters: { rate: 1 } },
       { ...entry, tried: [tried(20, 0.995, "ruled out"), ...many], parameters: { rate: 2 } },
     ];
-    const drawn = planSearch({ ...plan, plans: loads }) as NonNullable<
+    const drawn = planSearch({ ...plan, plans: loads }, singleDocument()) as NonNullable<
       ReturnType<typeof planSearch>
     >;
     const { svg } = await renderSvg(drawn);
@@ -515,6 +515,8 @@ describe("the search of a plan", () => {
 
   test("is not of a plan of an earlier version", () => {
     const [entry] = plan.plans;
-    expect(planSearch({ ...plan, plans: [{ ...entry, tried: undefined }] })).toBeUndefined();
+    expect(
+      planSearch({ ...plan, plans: [{ ...entry, tried: undefined }] }, singleDocument()),
+    ).toBeUndefined();
   });
 });

@@ -1,8 +1,9 @@
 /** The search of a plan: each cluster that was tried, its cost against the share within the SLO, and how far it is ruled out. */
 
+import type { ResultsDocument } from "../../results/documents.ts";
 import type { PlanEntry, PlanView } from "../tables/documents.ts";
 import { formatNumber, joined, plural } from "../tables/format.ts";
-import { countsText, parametersText, schedulerText } from "../tables/plan-decision.ts";
+import { countsText, loadText, schedulerText } from "../tables/plan-decision.ts";
 import {
   byName,
   DASHED,
@@ -27,10 +28,14 @@ const STATES = ["confirmed", "not confirmed", "ruled out"];
 const COLOURS = [PALETTE[2], PALETTE[0], PALETTE[7]];
 
 /** Undefined without a plan, or one of a single cluster. */
-export function planSearch(plan: PlanView | undefined, isNarrow = false): Drawn {
+export function planSearch(
+  plan: PlanView | undefined,
+  results: ResultsDocument,
+  isNarrow = false,
+): Drawn {
   const most = isNarrow ? NARROW : WIDE;
   const all = (plan?.plans ?? []).flatMap((entry) =>
-    entry.goals.map((goal) => panelRows(entry, goal)),
+    entry.goals.map((goal) => panelRows(entry, goal, loadText(entry.parameters, results))),
   );
   const drawn = all.filter((rows) => rows.length > 1).slice(0, most.panels);
   const isChosen = ({ isPlan, state }: Row) => isPlan || state !== "ruled out";
@@ -60,11 +65,10 @@ export function planSearch(plan: PlanView | undefined, isNarrow = false): Drawn 
 
 type Row = ReturnType<typeof panelRows>[number];
 
-function panelRows(entry: PlanEntry, goal: PlanEntry["goals"][number]) {
-  const { tried = [], best, goals, lowerBound, unit, parameters } = entry;
+function panelRows(entry: PlanEntry, goal: PlanEntry["goals"][number], load: string) {
+  const { tried = [], best, goals, lowerBound, unit } = entry;
   const { pipeline, percentile, latencyMs } = goal;
   const bottom = Math.max(0, 100 - LOWEST * (100 - percentile));
-  const load = parametersText(parameters);
   const panel = joined([load, goals.length === 1 ? "" : pipeline], "; ");
   return tried.flatMap((one) => {
     const own = one.kept[pipeline];

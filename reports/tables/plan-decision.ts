@@ -191,7 +191,7 @@ export function schedulerText(scheduler: unknown): string {
 }
 
 /** "arrival rate 20/s", by the names that the other decisions give. */
-function loadText(parameters: PlanEntry["parameters"], results: ResultsDocument): string {
+export function loadText(parameters: PlanEntry["parameters"], results: ResultsDocument): string {
   const axes = sweepAxes(results).filter(({ path }) => path in parameters);
   const known = axes.length === Object.keys(parameters).length;
   return known ? axesText(axes, parameters, ", ") : parametersText(parameters);
