@@ -3,7 +3,7 @@ import { createElement } from "react";
 import { renderToStaticMarkup } from "react-dom/server";
 import { expect, test } from "vitest";
 import { Controls } from "./controls.tsx";
-import { Readings } from "./readings.tsx";
+import { Readings, verdictOf } from "./readings.tsx";
 
 function tableOf(metrics: Readonly<Record<string, number>>): string {
   const estimates = Object.entries(metrics).map(([name, mean]) => [name, { mean, halfWidth95: 0 }]);
@@ -31,4 +31,15 @@ test("other numbers of replicas than a plan placed say that they are placed anew
   };
   expect(shown(3)).toContain("they are placed anew");
   expect(shown(2)).not.toContain("placed anew");
+});
+
+test("the verdict names all bounds of the SLO", () => {
+  const goal = { pipeline: "p", latencyMs: 9000, ttftMs: 400, tpotMs: 50, percentile: 90 };
+  const metrics = { sloAttainmentRatio: { mean: 0.97, halfWidth95: 0 } };
+  const curve = { points: new Map([[5, { metrics, slo: "meets" }]]), capacityPerS: 9 } as never;
+  const axis = { kind: "rate", label: "rate", unit: "requests per s", base: 5 };
+  const description = { axis, goals: [goal] } as never;
+  expect(verdictOf(description, {}, curve, 5)).toContain(
+    "97% of requests end within 9000 ms, have a first token within 400 ms, have each further token within 50 ms, 90% should",
+  );
 });

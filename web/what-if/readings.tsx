@@ -32,7 +32,7 @@ export function verdictOf(
   const [goal] = goals;
   const text =
     goals.length === 1
-      ? `${precisePercent(attained.mean)} of requests end within ${sloMs?.[goal.pipeline] ?? goal.latencyMs} ms, ${goal.percentile}% should`
+      ? `${precisePercent(attained.mean)} of requests ${boundsText(goal, sloMs?.[goal.pipeline])}, ${goal.percentile}% should`
       : `${precisePercent(attained.mean)} of requests end within their SLOs`;
   const words = {
     meets: "the SLO is met",
@@ -41,6 +41,15 @@ export function verdictOf(
   };
   const judged = result.slo === undefined ? "" : ` (${words[result.slo]})`;
   return `${at}, ${text}${judged}. ${capital(highestLoadText(curve, axis))}.`;
+}
+
+function boundsText(
+  { latencyMs, ttftMs, tpotMs }: Description["goals"][number],
+  askedMs = latencyMs,
+): string {
+  const first = ttftMs === undefined ? [] : [`have a first token within ${ttftMs} ms`];
+  const each = tpotMs === undefined ? [] : [`have each further token within ${tpotMs} ms`];
+  return [`end within ${askedMs} ms`, ...first, ...each].join(", ");
 }
 
 function capital(text: string): string {
