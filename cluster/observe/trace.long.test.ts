@@ -40,7 +40,8 @@ const folder = temporaryFolder("trace");
 describe("traces", () => {
   it("have one root per request, with each task's queue, wait, call and computation nested in it", async () => {
     const { server, url, spans } = await collector();
-    const document = batching(8);
+    // A busy host may take more than 30 ms to send four requests of a burst.
+    const document = batching(8, 300);
     const { log } = await ownRun(document, { trace: traceTarget(url) ?? "" });
     server.close();
     // The run is the last: what came before warmed the way.
@@ -51,12 +52,18 @@ describe("traces", () => {
     const arrivals = entries.filter(([kind]) => kind === "arrive").map((entry) => entry[4]);
     const ends = new Map(entries.filter(([k]) => k === "end").map(([, slot, , at]) => [slot, at]));
     const slots = entries.filter(([kind]) => kind === "arrive").map(([, slot]) => slot);
-    own.forEach((root, i) => {
+    // Spans that start in the same microsecond have no order, so their lengths are compared as sets are.
+    const lengths = own.map((root) => endUs(root) - startUs(root)).sort((a, b) => a - b);
+    const lasted = slots.map((slot, i) => (ends.get(slot) as number) - arrivals[i]);
+    lasted.sort((a, b) => a - b);
+    expect(lengths).toHaveLength(lasted.length);
+    for (const [i, length] of lengths.entries()) {
+      expect(Math.abs(length - lasted[i])).toBeLessThanOrEqual(2);
+    }
+    for (const root of own) {
       expect(root.name).toBe("infer vehicles");
       expect(root.kind).toBe(2);
       expect(attribute(root, "tandem.outcome")).toBe("completed");
-      const lasted = (ends.get(slots[i]) as number) - arrivals[i];
-      expect(Math.abs(endUs(root) - startUs(root) - lasted)).toBeLessThanOrEqual(2);
       const trace = spans.filter(({ traceId }) => traceId === root.traceId);
       const childrenOf = ({ spanId }: ReceivedSpan): ReceivedSpan[] =>
         trace.filter(({ parentSpanId }) => parentSpanId === spanId);
@@ -84,7 +91,7 @@ describe("traces", () => {
         expect(startUs(compute)).toBeGreaterThan(startUs(rpc) - CLOCKS_US);
         expect(endUs(compute)).toBeLessThan(endUs(rpc) + CLOCKS_US);
       }
-    });
+    }
     const detects = own.map(({ traceId }) => {
       const trace = spans.filter((span) => span.traceId === traceId);
       return trace.find(({ name }) => name === "compute detect") as ReceivedSpan;
