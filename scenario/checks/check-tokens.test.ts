@@ -41,8 +41,17 @@ function issuesWith(values: Readonly<Record<string, unknown>>): string[] {
 const TASK = "pipelines.p.tasks.write";
 const TOKENS = "models.writer.tokens";
 
+/** A task that reads the text, under a condition or always. */
+const followed = (when: object | undefined) => ({
+  "pipelines.p.tasks.look": { model: "looker", after: ["write"], when },
+  "models.looker": { service: { distribution: "exponential", meanMs: 1 } },
+  cluster: { replicas: { write: 1, look: 1 } },
+});
+
 test("a sound one passes, also for real runs", () => {
   expect(issuesWith({})).toEqual([]);
+  const first = { "pipelines.p.slo": { latencyMs: 100, ttftMs: 10 } };
+  expect(issuesWith({ ...followed({ probability: 0.5 }), ...first })).toEqual([]);
   expect(() => refuseUnreal(load(GOOD))).not.toThrow();
 });
 
@@ -64,6 +73,16 @@ test.each<[string, Readonly<Record<string, unknown>>, RegExp]>([
       cluster: { replicas: { write: 1, look: 1 } },
     },
     /q\.slo\.ttftMs: no task of the pipeline writes tokens/,
+  ],
+  ...(["ttftMs", "tpotMs"] as const).map((key): [string, Record<string, unknown>, RegExp] => [
+    `a ${key} of a text that another task reads`,
+    { ...followed(undefined), "pipelines.p.slo": { latencyMs: 100, [key]: 10 } },
+    new RegExp(`p\\.slo\\.${key}: no client reads what a language model writes`),
+  ]),
+  [
+    "a time per token of a text that may be followed",
+    { ...followed({ probability: 0.5 }), "pipelines.p.slo": { latencyMs: 100, tpotMs: 10 } },
+    /p\.slo\.tpotMs: texts come whole where other tasks may follow/,
   ],
   [
     "a service time besides",

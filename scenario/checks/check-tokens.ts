@@ -4,18 +4,17 @@ import { meanOf, sumOf } from "../../engine/statistics/estimate.ts";
 import { placeReplicas, tasksToPlace, variantsOf } from "../compile/placement.ts";
 import { didYouMean, type Issues, issueAt } from "../reading/issues.ts";
 import { taskColumns } from "../reading/trace-columns.ts";
-import { namesAfter } from "../schema/edges.ts";
+import { earlyNames, namesAfter } from "../schema/edges.ts";
 import type { ModelDocument, Parts } from "../schema/scenario.ts";
 import type { LengthsDocument } from "../schema/tokens.ts";
 
 /** A task has lengths where its model is served in iterations, and only there. */
 export function* checkLengths({ pipelines, models }: Parts<"pipelines" | "models">): Issues {
   for (const [pipeline, { tasks, discipline, slo }] of Object.entries(pipelines)) {
-    const writes = Object.values(tasks).some((task) => task.tokens !== undefined);
     for (const key of ["ttftMs", "tpotMs"] as const) {
-      if (slo?.[key] === undefined || writes) continue;
-      const message = "no task of the pipeline writes tokens";
-      yield issueAt(`pipelines.${pipeline}.slo.${key}`, message, "drop it");
+      if (slo?.[key] === undefined) continue;
+      const message = neverJudged(tasks, key);
+      if (message !== null) yield issueAt(`pipelines.${pipeline}.slo.${key}`, message, "drop it");
     }
     for (const [name, task] of Object.entries(tasks)) {
       const at = `pipelines.${pipeline}.tasks.${name}`;
@@ -68,6 +67,25 @@ type Models = Parts<"models">["models"];
 
 function continues({ tokens }: Tasks[string], task: string): boolean {
   return tokens !== undefined && "from" in tokens && tokens.from === task;
+}
+
+/** Why no request of these tasks can miss the goal; null where one can. */
+function neverJudged(tasks: Tasks, goal: "ttftMs" | "tpotMs"): string | null {
+  const named = Object.entries(tasks);
+  const writers = named.filter(([, { tokens }]) => tokens !== undefined);
+  if (writers.length === 0) return "no task of the pipeline writes tokens";
+  const followersOf = (writer: string) =>
+    named.filter(([, task]) => {
+      return namesAfter(task).includes(writer) && !earlyNames(task).includes(writer);
+    });
+  const isSure = ([name, { when }]: (typeof named)[number]): boolean =>
+    when === undefined && named.every(([, { cache }]) => !cache?.skips.includes(name));
+  const followers = writers.map(([name]) => followersOf(name));
+  if (followers.every((all) => all.some(isSure))) {
+    return "no client reads what a language model writes: other tasks always follow";
+  }
+  if (goal === "ttftMs" || followers.some((all) => all.length === 0)) return null;
+  return "texts come whole where other tasks may follow, so no client waits for single tokens";
 }
 
 /** It follows the task that it goes on with, always, and none else. */
