@@ -177,6 +177,9 @@ describe("where nothing meets the SLO", () => {
     expect(heavy.state).toBe("bad");
     expect(heavy.answer).toMatch(/^none is shown to meet the SLO; nearest: .*detect replicas/);
     expect(fact(heavy, "would help")).toMatch(/^its busiest task, detect, works .* more replicas/);
+    expect(fact(heavy, "next step")).toMatch(
+      /^`tandem plan scenarios\/image-\S+` searches the chea/,
+    );
   });
 
   test("idle replicas are not called too few, and an open interval asks for longer runs", () => {
@@ -197,6 +200,7 @@ describe("where nothing meets the SLO", () => {
       /^a request takes 8,000 ms on average without its waits, so more replicas do not/,
     );
     const open = judged(() => ({ slo: "unclear" }));
+    expect(JSON.stringify(decisionsOf(open, undefined)[0].facts)).not.toContain("tandem plan");
     expect(fact(decisionsOf(open, undefined)[0], "would help")).toContain("longer runs");
   });
 

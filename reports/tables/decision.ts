@@ -167,7 +167,11 @@ function miss(choice: Choice): Answer | undefined {
     answer: `none is shown to meet the SLO; nearest: ${configurationLabel(one, choice.axes)}`,
     state: "bad",
     chosen: one,
-    facts: [...facts(one, choice), ["would help", helpText(one, attained)]],
+    facts: [
+      ...facts(one, choice),
+      ["would help", helpText(one, attained)],
+      ...(one.slo === "unclear" ? [] : searchFact(choice.document)),
+    ],
   };
 }
 
@@ -223,9 +227,18 @@ function unexplored(members: Choice["members"]): string {
 }
 
 /** `plan` searches no cluster for language models, whose requests alone have a time to the first token. */
+function canPlan({ configurations }: ResultsDocument): boolean {
+  return configurations.every(({ metrics }) => metrics.ttftMeanMs === undefined);
+}
+
 function searchText(document: ResultsDocument): string {
-  const hasEngines = document.configurations.some(({ metrics }) => metrics.ttftMeanMs);
-  return hasEngines ? "" : `: ${planCommand(document)} searches`;
+  return canPlan(document) ? `: ${planCommand(document)} searches` : "";
+}
+
+function searchFact(document: ResultsDocument): readonly Fact[] {
+  return canPlan(document)
+    ? [["next step", `${planCommand(document)} searches the cheapest cluster that keeps the SLO`]]
+    : [];
 }
 
 /** The command that searches the scenario of these results, without the place of the program. */
