@@ -3,13 +3,16 @@ import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
-/** `npm test` runs the quick form; `npm run test:long` (TANDEM_TESTS=long) runs the long one. */
-const long = process.env.TANDEM_TESTS === "long";
+/**
+ * `npm test` runs the quick tests, `npm run test:long` (TANDEM_TESTS=long) the long ones, and `npm run test:smoke`
+ * (TANDEM_TESTS=smoke) those of the long files that are tagged `smoke`.
+ */
+const form = process.env.TANDEM_TESTS ?? "quick";
 const LONG = "**/*.long.test.ts";
 const OTHERS = ["node_modules", "dist"];
 
-/** Quick tests that do more in the long form: they use `checks/support/test-form.test-support.ts`. */
-function inBothForms(): string[] {
+/** Test files with this in their text. */
+function filesWith(text: string): string[] {
   const folders = readdirSync(import.meta.dirname, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !OTHERS.includes(entry.name))
     .map(({ name }) => name);
@@ -19,8 +22,15 @@ function inBothForms(): string[] {
         .filter((path) => path.endsWith(".test.ts"))
         .map((path) => `${folder}/${path.replaceAll("\\", "/")}`),
     )
-    .filter((path) => readFileSync(path, "utf8").includes("/test-form.test-support.ts"));
+    .filter((path) => readFileSync(path, "utf8").includes(text));
 }
+
+/** Quick tests that do more in the long form use `checks/support/test-form.test-support.ts`. */
+const INCLUDED: Readonly<Record<string, () => string[]>> = {
+  quick: () => ["**/*.test.ts"],
+  long: () => [LONG, ...filesWith("/test-form.test-support.ts")],
+  smoke: () => filesWith('"smoke"'),
+};
 
 /** Begun last, as their size has it, each of these would go on for minutes beside workers without a file. */
 const LONGEST =
@@ -36,8 +46,11 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    include: long ? [LONG, ...inBothForms()] : ["**/*.test.ts"],
-    exclude: [...configDefaults.exclude, "dist/**", ...(long ? [] : [LONG])],
+    include: INCLUDED[form](),
+    exclude: [...configDefaults.exclude, "dist/**", ...(form === "quick" ? [LONG] : [])],
+    tags: [{ name: "smoke", description: "the main path of a part that quick tests do not reach" }],
+    ...(form === "smoke" ? { tagsFilter: ["smoke"] } : {}),
+    globalSetup: ["checks/leftovers.test-support.ts"],
     setupFiles: ["checks/property-seed.test-support.ts"],
     // They end what hangs. On a busy machine a deployment takes ten seconds to start, and a test several.
     testTimeout: 180_000,
@@ -46,7 +59,7 @@ export default defineConfig({
     // Tests wait for processes, sockets and timers for a third of their time.
     maxWorkers: 3,
     // A process for each of 200 short files costs as much as half of the tests.
-    isolate: long,
+    isolate: form !== "quick",
     sequence: { sequencer: LongestFirst },
   },
 });

@@ -1,14 +1,15 @@
 /** A machine that is suspended, or whose clock steps, in the middle of a measurement: nothing of it is averaged. */
 import { spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import type { MeasuredSide, ValidationDocument } from "../results/validation.ts";
 import { profileSchema } from "../scenario/schema/profile.ts";
 
+const scratch = temporaryFolder("suspended");
 const SCENARIOS = fileURLToPath(new URL("../scenarios/", import.meta.url));
 const TANDEM = fileURLToPath(new URL("../dist/cli/tandem.js", import.meta.url));
 const SUSPENDED_MS = 2000;
@@ -37,7 +38,7 @@ function suspended(folder: string, words: readonly string[], when: RegExp) {
 }
 
 it("calibrate sets the round aside and measures another", { timeout: 240_000 }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-suspended-"));
+  const folder = mkdtempSync(join(scratch, "suspended-"));
   for (const name of ["own-model.yaml", "models"])
     cpSync(join(SCENARIOS, name), join(folder, name), { recursive: true });
   const words = ["calibrate", "own-model.yaml", "--max-seconds", "10"];
@@ -71,7 +72,7 @@ workload: { arrivals: poisson, ratePerS: 40, durationS: 8 }
 `;
 
 function folderOfQueue(): string {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-suspended-"));
+  const folder = mkdtempSync(join(scratch, "suspended-"));
   writeFileSync(join(folder, "s.yaml"), QUEUE);
   writeFileSync(join(folder, "messages.json"), JSON.stringify(MESSAGE_COSTS));
   return folder;

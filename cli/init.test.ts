@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { plan, scenario as read, sweep } from "../library/index.ts";
 import { decisionsOf } from "../reports/tables/decision.ts";
 import { price } from "../reports/tables/goals.ts";
@@ -33,7 +34,7 @@ describe("the scenario of `tandem init`", () => {
     expect(loaded.capacity?.perS).toBeCloseTo(2000 / 80.2, 1);
   });
 
-  test("has costs to choose from: its sweep's decisions cost what a plan finds for the same loads", async () => {
+  test.runIf(IS_LONG)("has costs to choose from: its sweep's decisions cost what a plan finds for the same loads", async () => {
     const results = await sweep(loaded);
     const prices = decisionsOf(results, undefined).map(
       ({ chosen }) => chosen && price(chosen)?.mean,

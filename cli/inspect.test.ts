@@ -1,8 +1,8 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { doctor as examine, nodeFinding } from "../library/doctor.ts";
 import type { WhichScheduler } from "../library/index.ts";
 import { scenario } from "../library/scenario.ts";
@@ -50,9 +50,11 @@ test("what is not here is named with its purpose and the way out, and ends nothi
 });
 
 const SCENARIOS = join(import.meta.dirname, "..", "scenarios");
+const scratch = temporaryFolder("inspect");
+const newFolder = (): string => mkdtempSync(join(scratch, "for-"));
 
 test("the scheduler for a scenario comes with its reasons and the command that checks it", async () => {
-  const set = ["--set", "workload.ratePerS=5"];
+  const set = ["--set", "workload.ratePerS=5", "--set", "workload.requests=300"];
   const words = ["schedulers", "--for", "stock-prediction.yaml", ...set];
   const { code, stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
   expect(code).toBe(0);
@@ -68,7 +70,7 @@ test("the scheduler for a scenario comes with its reasons and the command that c
   expect(text).toContain(`the study's choice in such a case: ${decision.use?.name}\n`);
   expect(text).toContain(command);
   expect(command).toMatch(
-    /simulate \S*stock-prediction.yaml --set workload.ratePerS=5 --set 'run.compare.metrics=\["sloAttainmentRatio"\]' --set 'sweep=/,
+    /simulate \S*stock-prediction.yaml --set workload.ratePerS=5 --set workload.requests=300 --set 'run.compare.metrics=\["sloAttainmentRatio"\]' --set 'sweep=/,
   );
 });
 
@@ -86,7 +88,7 @@ test("advice that did not hold with other models says so, and is checked beside 
   // Two models on one device, tight SLOs, batches that gain nothing: a case that the study's own models decided otherwise.
   const [doubtful] = decisionTable().filter(({ use }) => use?.elsewhere?.holds === false);
   const better = doubtful.use?.elsewhere;
-  const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+  const folder = newFolder();
   const tasks = (name: string) => ({ [name]: { model: name } });
   const service = { distribution: "deterministic", meanMs: 20 };
   const sharing = { kind: "time-slice", quantumMs: 2, switchUs: 100 };
@@ -130,8 +132,8 @@ test("advice that did not hold with other models says so, and is checked beside 
 });
 
 test("a scheduler of one's own is tried, at the load that the command has too, without the sweep", async () => {
-  const folder = join(mkdtempSync(join(tmpdir(), "tandem-for-")), "own");
-  await tandemHere(tmpdir(), ["init", "--policy", folder]);
+  const folder = join(newFolder(), "own");
+  await tandemHere(scratch, ["init", "--policy", folder]);
   const rate = ["--set", 'workload.ratePerS={"ofCapacity":0.5}', "--set", "workload.requests=200"];
   const swept = ["--set", 'sweep={"cluster.replicas.answer":[2,3]}'];
   const words = ["schedulers", "--for", "scenario.yaml", ...rate, ...swept];
@@ -179,7 +181,7 @@ test("language models have rows of their own, whose values the scenario takes", 
 });
 
 test("routers of a language model's engines are tried and compared, and a policy that here is another says so", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+  const folder = newFolder();
   const lengths = { prompt: { distribution: "lognormal", mean: 500, cv: 1 }, output: 10 };
   const client = {
     slo: { latencyMs: 30_000, ttftMs: 1500, tpotMs: 80 },
@@ -294,7 +296,7 @@ const OF_USERS = {
 test.each(Object.entries(OF_USERS))(
   "of %s, the answer is among the best there, whatever the study's row is",
   async (_, sections) => {
-    const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+    const folder = newFolder();
     writeFileSync(join(folder, "s.yaml"), JSON.stringify({ name: "own", ...sections }));
     const words = ["schedulers", "--for", "s.yaml"];
     const { stdout } = await tandemHere(folder, [...words, "--json"]);
@@ -389,7 +391,7 @@ test.each([
     { workload: { arrivals: "trace", file: "t.csv", column: "at", repeat: 1000 } },
   ],
 ])("schedulers are not tried where %s, and the row is the answer", async (reason, sections) => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+  const folder = newFolder();
   const document = {
     name: "untried",
     pipelines: { p: { slo: { latencyMs: 200 }, tasks: { a: { model: "a" } } } },
@@ -436,7 +438,7 @@ test("an unsound scenario has no answer but its issues, and a name goes without 
 });
 
 test("a scenario whose models are not measured yet says once, first, what to run", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-for-"));
+  const folder = newFolder();
   const document = {
     name: "unmeasured",
     pipelines: { p: { tasks: { a: { model: "a" }, b: { model: "b" } } } },
@@ -459,7 +461,7 @@ test("a scenario whose models are not measured yet says once, first, what to run
 });
 
 test("--place prints the scenario on AlpaServe's groups of devices, as a scenario that is sound", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-place-"));
+  const folder = newFolder();
   // Two models that a device has room for one of; the burst of one may have both.
   const pipeline = (name: string) => ({
     slo: { latencyMs: 800 },

@@ -1,13 +1,15 @@
 /** `plan` that gets Ctrl-C at random instants of each of its phases, and the commands that it prints. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { MESSAGE_COSTS } from "../checks/support/message-costs.test-support.ts";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { RandomStream } from "../engine/random/stream.ts";
 import { interrupted } from "./interrupted.test-support.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
+
+const scratch = temporaryFolder("interrupted");
 
 const LISTED = `
 name: listed
@@ -41,6 +43,9 @@ const CONFIRMED = UNLISTED.replace("ratePerS: 300", "ratePerS: 80").replace(
 /** Each phase is interrupted so often; `INSTANTS=20` takes half an hour. */
 const INSTANTS = Number(process.env.INSTANTS ?? 1);
 
+/** A search of several schedulers would take two minutes. */
+const OPTIONS = ["--budget", "30s"];
+
 /** The words on stderr that begin each phase of a search, and the longest wait for an instant in it. */
 const SEARCHES = [
   ["a listed search", LISTED, [[/combinations of machines/, 3000]]],
@@ -58,13 +63,17 @@ const SEARCHES = [
 test.each(SEARCHES)(
   "Ctrl-C in %s ends with the best so far and whole files, and the same command goes on",
   async (name, scenario, phases) => {
-    const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+    const folder = mkdtempSync(join(scratch, "plan-"));
     const instants = new RandomStream(name, "interrupts");
     const afterMs: number[] = [];
     for (const [when, withinMs] of phases) {
       for (let i = 0; i < INSTANTS; i++) {
         const delayMs = withinMs * instants.uniform();
-        const ended = await interrupted(folder, scenario, when, { command: "plan", delayMs });
+        const ended = await interrupted(folder, scenario, when, {
+          command: "plan",
+          options: OPTIONS,
+          delayMs,
+        });
         // Ctrl-C found it at work, or just done.
         expect([0, 130], ended.stderr).toContain(ended.code);
         expect(ended.stdout).toMatch(/% of requests within/);
@@ -80,7 +89,8 @@ test.each(SEARCHES)(
     }
     const [count, mostMs] = [afterMs.length, Math.max(...afterMs)];
     console.log(`${name}: ends at most ${mostMs} ms after Ctrl-C, ${count} at work`);
-    const { code, stderr } = await tandemHere(folder, ["plan", "s.yaml", "--out", "out"]);
+    const again = ["plan", "s.yaml", "--out", "out", ...OPTIONS];
+    const { code, stderr } = await tandemHere(folder, again);
     expect(code, stderr).toBe(0);
     expect(existsSync(join(folder, "out/results.json"))).toBe(true);
   },
@@ -93,7 +103,7 @@ function foundIn(folder: string): string {
 }
 
 test("the commands that a plan prints work as printed", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  const folder = mkdtempSync(join(scratch, "plan-"));
   writeFileSync(join(folder, "s.yaml"), LISTED.replace("replications: 20", "replications: 3"));
   const words = ["plan", "s.yaml", "--out", "out", "--schedulers", "none", "--budget", "100s"];
   const { stdout } = await tandemHere(folder, words);
@@ -107,7 +117,7 @@ test("the commands that a plan prints work as printed", async () => {
 }, 120_000);
 
 test("the validation that a plan prints shows the plan's own figures beside simulation and measurement", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  const folder = mkdtempSync(join(scratch, "plan-"));
   writeFileSync(join(folder, "s.yaml"), SMALL);
   writeFileSync(join(folder, "messages.json"), JSON.stringify(MESSAGE_COSTS));
   const { stdout } = await tandemHere(folder, ["plan", "s.yaml", "--out", "out"]);

@@ -1,12 +1,14 @@
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
 import { planDocument, plannedScenario, planText } from "../library/plan-results.ts";
 import type { Answer, Plan } from "../planning/plan.ts";
 import { nothingFound } from "../planning/standing.ts";
 import { scenarioSchema } from "../scenario/schema/scenario.ts";
 import { tandemHere } from "./tandem-here.test-support.ts";
+
+const scratch = temporaryFolder("plan");
 
 const HEADER = {
   schema: "tandem/plan@3",
@@ -187,7 +189,7 @@ describe("a plan", () => {
 });
 
 test("progress names each load, its size, and its plan at once when that is confirmed", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  const folder = mkdtempSync(join(scratch, "plan-"));
   const queue = `
 name: queue
 pipelines: { p: { slo: { latencyMs: 400, percentile: 95 }, tasks: { serve: { model: m } } } }
@@ -213,7 +215,7 @@ sweep: { workload.ratePerS: [12, 30] }
 });
 
 test("progress tells the figure that is missing as soon as it is known, and once", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  const folder = mkdtempSync(join(scratch, "plan-"));
   const overloaded = `
 name: overloaded
 pipelines: { p: { slo: { latencyMs: 800, percentile: 95 }, tasks: { a: { model: m }, b: { model: m, after: [a] } } } }
@@ -239,7 +241,7 @@ run: { replications: 3 }
 }, 60_000);
 
 test("a plan without some kinds of machines runs as written and as printed, each load with the faults of its own", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "tandem-plan-"));
+  const folder = mkdtempSync(join(scratch, "plan-"));
   const spots = `
 name: spots
 pipelines: { p: { slo: { latencyMs: 400, percentile: 95 }, tasks: { serve: { model: m } } } }

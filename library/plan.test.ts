@@ -99,7 +99,7 @@ test("a plan that is stopped has its best so far, and goes on in its folder wher
 test("a search that ends before its budget keeps what a larger one goes on with", async () => {
   const directory = join(folder, "open");
   const loaded = await scenario(file, { "workload.ratePerS": 60 });
-  const { document } = await plan(loaded, { schedulers: [], budgetS: 6, directory });
+  const { document } = await plan(loaded, { schedulers: [], budgetS: 2, directory });
   const [{ stopped, notSearched }] = document.plans;
   // A machine that is fast enough ends the search, with nothing left to go on with.
   const isOpen = stopped || notSearched.includes("budget");

@@ -653,8 +653,8 @@ run: { seed: 397394, replications: 4 }
   });
 });
 
-describe("a race compares all of one price", () => {
-  test.runIf(IS_LONG)("in all heats, before it asks about one that is not comfortable", () => {
+describe.runIf(IS_LONG)("a race compares all of one price", () => {
+  test("in all heats, before it asks about one that is not comfortable", () => {
     const [{ best, explored }] = plansOf(
       `
 name: heats

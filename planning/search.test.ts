@@ -1,5 +1,6 @@
 /** How long a search in a large space goes on: a budget of requests in place of seconds, which differ by machine. */
 import { expect, test } from "vitest";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { finished } from "../engine/basics/iterables.ts";
 import { parseScenario } from "../scenario/parse.ts";
 import { checkScheduler } from "../schedulers/check-scheduler.ts";
@@ -25,7 +26,7 @@ function planWithin(budget: number, text: string) {
   return { plan, spent: spent() };
 }
 
-test("with one scheduler goes on after the quarter in which it found its first plan", () => {
+test.runIf(IS_LONG)("with one scheduler goes on after the quarter in which it found its first plan", () => {
   const text = `
 name: orders
 pipelines:
