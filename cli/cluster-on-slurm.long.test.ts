@@ -143,7 +143,9 @@ describe.skipIf(!hasSlurm())("a cluster on Slurm", () => {
       }
     });
 
-  test("answers every request, loses a worker and a machine, recovers, and leaves nothing", async () => {
+  test("answers every request, loses a worker and a machine, recovers, and leaves nothing", {
+    tags: ["smoke"],
+  }, async () => {
     const { code, stdout, stderr } = await up("slurm.yaml");
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/first-1 on n\d, at /);

@@ -26,6 +26,7 @@ cluster: { replicas: { detect: 2, read: 1 } }
 workload: { arrivals: closed, clients: 4, requests: 200, client: { timeoutMs: 100000 } }
 `;
 const PATIENCE_MS = 120_000;
+const SMOKE = { tags: ["smoke"], timeout: PATIENCE_MS * 4 };
 
 describe.skipIf(!isHere)("containers", () => {
   const docker = new DockerHere();
@@ -68,6 +69,7 @@ describe.skipIf(!isHere)("containers", () => {
 
   test.skipIf(!needs("docker compose or docker-compose", compose !== null))(
     "of a compose folder answer, come back after a crash, and leave nothing",
+    SMOKE,
     async () => {
       const [program, ...first] = compose ?? [];
       const file = join(folder, "lab/compose.yaml");
@@ -101,7 +103,6 @@ describe.skipIf(!isHere)("containers", () => {
       const { stdout: networks } = docker.docker("network", "ls", "--format", "{{.Name}}");
       expect(networks).not.toContain("lab");
     },
-    PATIENCE_MS * 4,
   );
 
   test("hold no key, token or package manager's cache", () => {

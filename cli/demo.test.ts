@@ -24,20 +24,22 @@ describe("pictures that cannot be used", () => {
     ["a text called .jpg", texts, "invalid-input", /1 of 1 files are no readable images/],
   ])("%s: the demo ends before it has made anything", async (_, images, code, message) => {
     const out = join(folder, "out");
-    const ended = demo({ images, llm: false, out });
+    const ended = demo({ images, llm: false, yes: false, out });
     await expect(ended).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
     expect(existsSync(out)).toBe(false);
   });
 });
 
-test("--llm without llama.cpp says how to get it, and has no use for pictures", async () => {
+test("--llm that can fetch nothing says so in a line, and has no use for pictures", async () => {
   const out = join(folder, "llm");
   vi.stubEnv("TANDEM_CACHE", join(folder, "empty-cache"));
-  await expect(demo({ llm: true, images: undefined, out })).rejects.toMatchObject({
-    code: "invalid-input",
-    message: "the package node-llama-cpp does not load",
-    hint: expect.stringContaining("npm install --prefix"),
+  vi.stubEnv("npm_config_registry", "http://127.0.0.1:9/");
+  const options = { llm: true, yes: true, out };
+  await expect(demo({ ...options, images: undefined })).rejects.toMatchObject({
+    code: "registry-unreachable",
+    message: expect.stringMatching(/^cannot fetch node-llama-cpp: .*$/),
+    hint: expect.stringContaining("npm config get registry"),
   });
-  await expect(demo({ llm: true, images: texts, out })).rejects.toMatchObject({ code: "usage" });
+  await expect(demo({ ...options, images: texts })).rejects.toMatchObject({ code: "usage" });
   expect(existsSync(out)).toBe(false);
 });

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline/promises";
 import { fileURLToPath } from "node:url";
 import { Fault } from "../engine/basics/fault.ts";
 import { fitToMachine, hostWarnings, prepareModels } from "../library/index.ts";
@@ -80,7 +81,7 @@ const TEXTS: Show = {
   },
 };
 
-export async function demo({ images, llm, out }: Values<typeof DEMO>): Promise<void> {
+export async function demo({ images, llm, yes, out }: Values<typeof DEMO>): Promise<void> {
   if (llm && images !== undefined) {
     throw new Fault("usage", "--llm has no use for pictures", { hint: "leave out --images" });
   }
@@ -96,7 +97,8 @@ export async function demo({ images, llm, out }: Values<typeof DEMO>): Promise<v
   process.stderr.write(`the demo takes ${show.takes} on two cores\n`);
   const onNote = (line: string): void => void process.stderr.write(`${line}\n`);
   const { weights, calibrateS } = show;
-  await step("prepare models", 10, () => prepareModels({ images, weights, onNote }));
+  const mayFetch = yes || !process.stdin.isTTY ? undefined : asked;
+  await step("prepare models", 10, () => prepareModels({ images, weights, onNote, mayFetch }));
   await step("look at this host", HOST_CHECK_S, sayHost);
   makeFolder(out);
   const scenario = join(out, "scenario.yaml");
@@ -134,6 +136,13 @@ export async function demo({ images, llm, out }: Values<typeof DEMO>): Promise<v
   for (const text of headlines) process.stdout.write(`${text}\n`);
   if (failure !== null) printFailure(failure);
   process.stdout.write(`${stepLines(steps)}\n`);
+}
+
+async function asked(wanted: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(`fetch ${wanted} into this user's cache? [Y/n] `);
+  terminal.close();
+  return /^\s*(y|yes)?\s*$/i.test(answer);
 }
 
 function shipped(file: string): string {

@@ -34,15 +34,18 @@ describe("the scenario of `tandem init`", () => {
     expect(loaded.capacity?.perS).toBeCloseTo(2000 / 80.2, 1);
   });
 
-  test.runIf(IS_LONG)("has costs to choose from: its sweep's decisions cost what a plan finds for the same loads", async () => {
-    const results = await sweep(loaded);
-    const prices = decisionsOf(results, undefined).map(
-      ({ chosen }) => chosen && price(chosen)?.mean,
-    );
-    const planned = (await plan(loaded)).document.plans.map(({ best }) => best?.cost);
-    expect(prices).toEqual(planned);
-    expect(new Set(prices).size).toBe(2);
-  });
+  test.runIf(IS_LONG)(
+    "has costs to choose from: its sweep's decisions cost what a plan finds for the same loads",
+    async () => {
+      const results = await sweep(loaded);
+      const prices = decisionsOf(results, undefined).map(
+        ({ chosen }) => chosen && price(chosen)?.mean,
+      );
+      const planned = (await plan(loaded)).document.plans.map(({ best }) => best?.cost);
+      expect(prices).toEqual(planned);
+      expect(new Set(prices).size).toBe(2);
+    },
+  );
 
   test("validates in less than two minutes by replay, also where runs are set aside", () => {
     const { backend, repeats, timeScale } = validationSchema.parse(loaded.document.validation);

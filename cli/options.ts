@@ -174,6 +174,7 @@ export const INIT = {
 export const DEMO = {
   images: text("folder of photographs to measure with, or to send"),
   llm: flag("retrieval and a small language model on its real engine, in place of pictures"),
+  yes: flag("with --llm: fetch llama.cpp and weights unasked"),
   out: option(z.string().default("out/demo"), "folder for results"),
 };
 

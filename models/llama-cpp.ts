@@ -3,11 +3,14 @@
  * on the package: its plain install takes 732 MB, most of it for GPUs that a machine lacks. `LLAMA_CPP_INSTALL` takes
  * 83 MB, into a folder of its own.
  */
+import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { Fault } from "../engine/basics/fault.ts";
+import { PATIENCE } from "./store.ts";
 
 const NAME = "node-llama-cpp";
 export const LLAMA_CPP_VERSION = "3.21.1";
@@ -17,12 +20,53 @@ function llamaCppFolder(env: NodeJS.ProcessEnv = process.env): string {
   return join(env.TANDEM_CACHE || join(homedir(), ".cache", "tandem"), "llama-cpp");
 }
 
+function installWords(): readonly string[] {
+  const binary = `@${NAME}/${process.platform === "darwin" ? "mac" : process.platform}-${process.arch}`;
+  const packages = [NAME, binary].map((name) => `${name}@${LLAMA_CPP_VERSION}`);
+  return [
+    "install",
+    "--prefix",
+    llamaCppFolder(),
+    "--omit=optional",
+    "--ignore-scripts",
+    ...packages,
+  ];
+}
+
 /** The command that installs it for this machine. */
 export function llamaCppInstall(): string {
-  const binary = `@${NAME}/${process.platform === "darwin" ? "mac" : process.platform}-${process.arch}`;
-  const packages = [NAME, binary].map((name) => `${name}@${LLAMA_CPP_VERSION}`).join(" ");
-  return `npm install --prefix ${llamaCppFolder()} --omit=optional --ignore-scripts ${packages}`;
+  return `npm ${installWords().join(" ")}`;
 }
+
+/** Installs it into `llamaCppFolder()` where it does not load. Throws Fault("registry-unreachable"). */
+export async function installLlamaCpp(): Promise<void> {
+  if (resolveLlamaCpp() !== undefined) return;
+  // Windows starts npm by a script, which only a shell runs.
+  const options = { shell: process.platform === "win32", maxBuffer: 2 ** 26 };
+  try {
+    await promisify(execFile)("npm", [...installWords(), ...PATIENCE, "--no-audit"], options);
+  } catch (cause) {
+    const [why] = /npm error (?!code|errno).*/.exec(String(cause)) ?? [
+      String(cause).split("\n")[0],
+    ];
+    throw new Fault("registry-unreachable", `cannot fetch ${NAME}: ${why}`, {
+      hint: "check the network and `npm config get registry`, then try again",
+      cause,
+    });
+  }
+}
+
+/** Its entry, in this project's packages or its own folder. */
+function resolveLlamaCpp(): string | undefined {
+  for (const from of [import.meta.url, join(llamaCppFolder(), "package.json")]) {
+    try {
+      return createRequire(from).resolve(NAME);
+    } catch {}
+  }
+  return undefined;
+}
+
+export const isLlamaCppHere = (): boolean => resolveLlamaCpp() !== undefined;
 
 type Token = number;
 
@@ -87,17 +131,9 @@ interface LlamaCpp {
 
 /** Throws Fault("invalid-input") where the package is not installed. */
 export async function loadLlamaCpp(): Promise<LlamaCpp> {
-  const failures: unknown[] = [];
-  for (const from of [import.meta.url, join(llamaCppFolder(), "package.json")]) {
-    try {
-      const found = createRequire(from).resolve(NAME);
-      return (await import(pathToFileURL(found).href)) as LlamaCpp;
-    } catch (cause) {
-      failures.push(cause);
-    }
-  }
+  const found = resolveLlamaCpp();
+  if (found !== undefined) return (await import(pathToFileURL(found).href)) as LlamaCpp;
   throw new Fault("invalid-input", `the package ${NAME} does not load`, {
     hint: `\`${llamaCppInstall()}\``,
-    cause: failures.at(-1),
   });
 }

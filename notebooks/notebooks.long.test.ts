@@ -11,9 +11,15 @@ const HAS_JUPYTER = needs(
   spawnSync("/usr/bin/jupyter", ["nbconvert", "--version"]).status === 0,
 );
 
-test.skipIf(!HAS_JUPYTER).each(notebooks)("%s runs", { timeout: 900_000 }, (name) => {
-  const options = { cwd: folder, encoding: "utf8" } as const;
-  const { status, stdout } = spawnSync(process.execPath, ["execute.mjs", name], options);
-  expect(status, stdout).toBe(0);
-  expect(stdout).toContain(name);
-});
+/** The results of the command line, in Python. */
+const SMOKE = notebooks.filter((name) => name.startsWith("6-"));
+
+for (const name of notebooks) {
+  const options = { timeout: 900_000, tags: SMOKE.includes(name) ? ["smoke"] : [] };
+  test.skipIf(!HAS_JUPYTER)(`${name} runs`, options, () => {
+    const options = { cwd: folder, encoding: "utf8" } as const;
+    const { status, stdout } = spawnSync(process.execPath, ["execute.mjs", name], options);
+    expect(status, stdout).toBe(0);
+    expect(stdout).toContain(name);
+  });
+}

@@ -13,6 +13,7 @@ import { writeReport } from "./write-report.ts";
 
 const require = createRequire(import.meta.url);
 const WAIT_MS = 120_000;
+const SMOKE = { tags: ["smoke"], timeout: WAIT_MS };
 
 /** 5 schedulers × 100 shapes × 20 loads: 10,000 configurations. */
 function hugeDocument(): ResultsDocument {
@@ -80,31 +81,27 @@ describe.skipIf(!hasChromium)("a report in a browser", () => {
       .locator(selector)
       .evaluateAll((all) => all.filter((one) => !one.classList.contains("off")).length);
 
-  test(
-    "a filter acts on cards, charts and tables; all comes back",
-    async () => {
-      writeFileSync(join(folder, "validation.json"), JSON.stringify(validationDocument(9)));
-      const { page, said } = await opened(await written(sweepDocument()));
-      const [cells, rows, cards] = ["#attainment-map [data-k]", "tbody tr[data-k]", ".card"];
-      const before = [await shown(page, cells), await shown(page, rows), await shown(page, cards)];
-      await page.selectOption("select[data-letter=s]", { label: "fifo" });
-      await page.selectOption("select[data-letter=l]", { label: "16/s" });
-      expect(await shown(page, "#latency-quantiles [data-k*='s1 l1'][aria-label]")).toBe(0);
-      expect(await shown(page, "#latency-quantiles [data-k*='s0 l1'][aria-label]")).toBeGreaterThan(
-        0,
-      );
-      expect(await shown(page, "#predicted-measured [data-k^='s1']")).toBe(0);
-      expect(await shown(page, cards)).toBe(1);
-      expect(await shown(page, rows)).toBeLessThan(before[1] ?? 0);
-      for (const letter of ["s", "l"]) await page.selectOption(`select[data-letter=${letter}]`, "");
-      const after = [await shown(page, cells), await shown(page, rows), await shown(page, cards)];
-      expect(after).toEqual(before);
-      expect(said).toEqual([]);
-      await page.close();
-      rmSync(join(folder, "validation.json"));
-    },
-    WAIT_MS,
-  );
+  test("a filter acts on cards, charts and tables; all comes back", SMOKE, async () => {
+    writeFileSync(join(folder, "validation.json"), JSON.stringify(validationDocument(9)));
+    const { page, said } = await opened(await written(sweepDocument()));
+    const [cells, rows, cards] = ["#attainment-map [data-k]", "tbody tr[data-k]", ".card"];
+    const before = [await shown(page, cells), await shown(page, rows), await shown(page, cards)];
+    await page.selectOption("select[data-letter=s]", { label: "fifo" });
+    await page.selectOption("select[data-letter=l]", { label: "16/s" });
+    expect(await shown(page, "#latency-quantiles [data-k*='s1 l1'][aria-label]")).toBe(0);
+    expect(await shown(page, "#latency-quantiles [data-k*='s0 l1'][aria-label]")).toBeGreaterThan(
+      0,
+    );
+    expect(await shown(page, "#predicted-measured [data-k^='s1']")).toBe(0);
+    expect(await shown(page, cards)).toBe(1);
+    expect(await shown(page, rows)).toBeLessThan(before[1] ?? 0);
+    for (const letter of ["s", "l"]) await page.selectOption(`select[data-letter=${letter}]`, "");
+    const after = [await shown(page, cells), await shown(page, rows), await shown(page, cards)];
+    expect(after).toEqual(before);
+    expect(said).toEqual([]);
+    await page.close();
+    rmSync(join(folder, "validation.json"));
+  });
 
   test(
     "columns are chosen, and a phone scrolls tables, not the page",

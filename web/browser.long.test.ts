@@ -100,7 +100,7 @@ describe.skipIf(!hasChromium)("the web app of a gateway", () => {
     expect(scheduler).toMatchObject({ preset: "batching", batching: { maxBatch: 3 } });
   });
 
-  test("sends 50 pictures, and shows 50 answers that are true", async () => {
+  test("sends 50 pictures, and shows 50 answers that are true", { tags: ["smoke"] }, async () => {
     // Else the gateway refuses what would wait for longer than five seconds.
     await page.getByRole("checkbox", { name: "Take every request" }).check();
     const figures = await sendAtOnce(page, 50);

@@ -28,12 +28,14 @@ async function tritonClient(...options: readonly string[]): Promise<Checks> {
   return Object.fromEntries(checks.map(({ check, value, error }) => [check, value ?? error]));
 }
 
+const SMOKE = { tags: ["smoke"] };
+
 describe("foreign clients", () => {
   const folder = temporaryFolder("schemathesis");
   const own = deployed({ document: twoTasks(), backend: "replay" });
   const http = () => own.http.replace("http://", "");
 
-  it.skipIf(python === null)("tritonclient uses the gateway over gRPC and HTTP", async () => {
+  it.skipIf(python === null)("tritonclient uses the gateway over both", SMOKE, async () => {
     const { grpc } = own.deployment.gateway;
     const found = await tritonClient(grpc, http(), "vehicles", "output", "payload");
     expect(found).toMatchObject({

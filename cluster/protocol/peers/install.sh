@@ -1,24 +1,25 @@
 #!/usr/bin/env bash
 # Clients and servers that are not ours, into a folder outside the checkout; tests find them by TANDEM_CLIENTS.
-# usage: install.sh DIR. What cannot be installed is passed over: its tests are then skipped.
+# usage: install.sh DIR [tritonclient]. With a name, that client alone. What cannot be installed is passed over: its
+# tests are then skipped. A folder where all of it is has nothing installed again.
 set -uo pipefail
 dir=$1
+only=${2:-}
+stamp=$dir/installed-${only:-all}
+wanted=$(sha256sum "$0")
+[ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && exit
 mkdir -p "$dir"
+missing=0
 
-python3 -m venv "$dir/venv" &&
-  "$dir/venv/bin/pip" install -q "tritonclient[grpc,http]" schemathesis==4.32.5 prometheus_client ||
-  echo "clients: no tritonclient, no schemathesis, no prometheus_client"
+# python NAMES PACKAGE…
+python() {
+  local names=$1
+  shift
+  "$dir/venv/bin/pip" install -q "$@" || { echo "clients: no $names"; missing=1; }
+}
 
-"$dir/venv/bin/pip" install -q pandas pyarrow duckdb altair requests ||
-  echo "clients: no pandas, pyarrow, duckdb, altair or requests"
-
-"$dir/venv/bin/pip" install -q mlserver || echo "clients: no MLServer"
-
-"$dir/venv/bin/pip" install -q openai xllamacpp ||
-  echo "clients: no openai or xllamacpp"
-
-npm install --silent --no-fund --no-audit --prefix "$dir" @bufbuild/buf >/dev/null ||
-  echo "clients: no buf"
+[ -x "$dir/venv/bin/pip" ] || python3 -m venv "$dir/venv"
+python "tritonclient" "tritonclient[grpc,http]"
 
 # perf_analyzer: the last one that runs with the C library of Debian 12 came with tritonclient, and
 # wants two libraries more.
@@ -34,4 +35,14 @@ perf() {
     "$dir/perf/nvidia/cuda_runtime/lib" "$dir/perf/bin/perf_analyzer" >"$dir/bin/perf_analyzer"
   chmod +x "$dir/bin/perf_analyzer"
 }
-perf || echo "clients: no perf_analyzer"
+
+if [ -z "$only" ]; then
+  python "schemathesis or prometheus_client" schemathesis==4.32.5 prometheus_client
+  python "pandas, pyarrow, duckdb, altair or requests" pandas pyarrow duckdb altair requests
+  python "MLServer" mlserver
+  python "openai or xllamacpp" openai xllamacpp
+  npm install --silent --no-fund --no-audit --prefix "$dir" @bufbuild/buf >/dev/null ||
+    { echo "clients: no buf"; missing=1; }
+  perf || { echo "clients: no perf_analyzer"; missing=1; }
+fi
+[ "$missing" = 1 ] || echo "$wanted" >"$stamp"
