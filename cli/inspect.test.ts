@@ -249,7 +249,7 @@ const OF_USERS = {
     },
     models: { a: inTurn(40), b: inTurn(60) },
     cluster: { nodes: [{ name: "box", count: 2, ...whole }], replicas: { a: 2, b: 2 } },
-    workload: { arrivals: "poisson", ratePerS: 12, requests: 1000 },
+    workload: { arrivals: "poisson", ratePerS: 12, requests: 400 },
   },
   "bursts, and models that are loaded": {
     pipelines: {
@@ -261,7 +261,7 @@ const OF_USERS = {
       nodes: [{ name: "box", count: 2, devices: { gpu: { slots: 1, memoryMb: 6000, sharing } } }],
       replicas: { a: 2, b: 2 },
     },
-    workload: { arrivals: "gamma", cv: 5, ratePerS: 10, requests: 1000 },
+    workload: { arrivals: "gamma", cv: 5, ratePerS: 10, requests: 400 },
   },
   // Proteus and Loki, the study's choice for most shared devices, want a slot for each task.
   "one device with two models, of which the study's choice takes none": {
@@ -274,7 +274,7 @@ const OF_USERS = {
       nodes: [{ name: "box", count: 1, devices: { gpu: { slots: 1, memoryMb: 6000, sharing } } }],
       replicas: { a: 1, b: 1 },
     },
-    workload: { arrivals: "poisson", ratePerS: 10, requests: 1000 },
+    workload: { arrivals: "poisson", ratePerS: 10, requests: 400 },
   },
   "a branch": {
     pipelines: {
@@ -289,7 +289,7 @@ const OF_USERS = {
     },
     models: { a: service(30), b: service(20) },
     cluster: { replicas: { a: 2, b: 2, c: 2 } },
-    workload: { arrivals: "poisson", ratePerS: 40, requests: 1000 },
+    workload: { arrivals: "poisson", ratePerS: 40, requests: 400 },
   },
 };
 

@@ -46,7 +46,8 @@ export async function installLlamaCpp(): Promise<void> {
   try {
     await promisify(execFile)("npm", [...installWords(), ...PATIENCE, "--no-audit"], options);
   } catch (cause) {
-    const [why] = /npm error (?!code|errno).*/.exec(String(cause)) ?? [
+    const [, why] = /npm error (?!code|errno|syscall)(.*)/.exec(String(cause)) ?? [
+      null,
       String(cause).split("\n")[0],
     ];
     throw new Fault("registry-unreachable", `cannot fetch ${NAME}: ${why}`, {

@@ -204,9 +204,11 @@ run: { seed: 1, replications: 5 }
   300_000,
 );
 
-test("goes down from an incumbent by whole machines and without slow replicas, from batches of its own", () => {
-  // By one replica after the other, and from fifo's cluster with batches, it is 14.4; where 40% of the budget ends it, 12.3.
-  const text = `
+test.runIf(IS_LONG)(
+  "goes down from an incumbent by whole machines and without slow replicas, from batches of its own",
+  () => {
+    // By one replica after the other, and from fifo's cluster with batches, it is 14.4; where 40% of the budget ends it, 12.3.
+    const text = `
 name: speech
 pipelines:
   speech:
@@ -229,19 +231,22 @@ cluster:
 workload: { arrivals: poisson, ratePerS: 25, durationS: 60, warmupS: 10 }
 run: { seed: 4, replications: 5 }
 `;
-  let looks = 0;
-  const pace = { spent: () => looks / 4000, isOver: () => looks++ >= 4000 };
-  const options = { pace, mostReplicas: 64, schedulers: ["fifo"] };
-  const [{ best, state, notSearched, stopped, isIdle }] = plansOf(text, options);
-  expect(state).toBe("confirmed");
-  expect(best?.cost).toBeLessThanOrEqual(11.85);
-  expect(notSearched).toEqual(["budget"]);
-  expect({ stopped, isIdle }).toEqual({ stopped: false, isIdle: false });
-});
+    let looks = 0;
+    const pace = { spent: () => looks / 4000, isOver: () => looks++ >= 4000 };
+    const options = { pace, mostReplicas: 64, schedulers: ["fifo"] };
+    const [{ best, state, notSearched, stopped, isIdle }] = plansOf(text, options);
+    expect(state).toBe("confirmed");
+    expect(best?.cost).toBeLessThanOrEqual(11.85);
+    expect(notSearched).toEqual(["budget"]);
+    expect({ stopped, isIdle }).toEqual({ stopped: false, isIdle: false });
+  },
+);
 
-test("goes down again from what it leapt to, to what looks better than the refused", () => {
-  // Fresh requests refuse three plans of 3.76, so that the fourth step leaps to two big machines, which cost 7.3.
-  const text = `
+test.runIf(IS_LONG)(
+  "goes down again from what it leapt to, to what looks better than the refused",
+  () => {
+    // Fresh requests refuse three plans of 3.76, so that the fourth step leaps to two big machines, which cost 7.3.
+    const text = `
 name: claims
 pipelines:
   claims:
@@ -268,12 +273,13 @@ cluster:
 workload: { arrivals: poisson, ratePerS: 4, durationS: 300, warmupS: 30 }
 run: { seed: 7, replications: 6 }
 `;
-  let looks = 0;
-  const pace = { spent: () => looks / 5000, isOver: () => looks++ >= 5000 };
-  const [{ best, state }] = plansOf(text, { pace, mostReplicas: 64 });
-  expect(state).toBe("confirmed");
-  expect(best?.cost).toBeLessThan(6.5);
-});
+    let looks = 0;
+    const pace = { spent: () => looks / 5000, isOver: () => looks++ >= 5000 };
+    const [{ best, state }] = plansOf(text, { pace, mostReplicas: 64 });
+    expect(state).toBe("confirmed");
+    expect(best?.cost).toBeLessThan(6.5);
+  },
+);
 
 test("where a join does not wait for all, an incumbent has machines for all jobs", () => {
   const text = `
@@ -392,9 +398,11 @@ test("replicas beyond the most of each task are left out where they may cost les
   expect(of(both, "", 18).notSearched).toEqual([]);
 });
 
-test("the nearest miss under faults has the machines that take over, not the first that saw few faults", () => {
-  const faults = "faults: { random: [{ kind: crash, node: n, mtbfS: 600, mttrS: 300 }] }";
-  const text = `
+test.runIf(IS_LONG)(
+  "the nearest miss under faults has the machines that take over, not the first that saw few faults",
+  () => {
+    const faults = "faults: { random: [{ kind: crash, node: n, mtbfS: 600, mttrS: 300 }] }";
+    const text = `
 name: crash
 pipelines: { p: { slo: { latencyMs: 100, percentile: 99 }, tasks: { serve: { model: m } } } }
 models: { m: { service: { distribution: deterministic, meanMs: 10 } } }
@@ -405,13 +413,14 @@ workload: { arrivals: poisson, ratePerS: 10, durationS: 60 }
 run: { seed: 2, replications: 5 }
 ${faults}
 `;
-  const [{ best, nearest }] = plansOf(text);
-  expect(best).toBeNull();
-  expect(nearest?.replicas).toEqual({ serve: 3 });
-  // One machine is up for two thirds of the time, so one of three for 26/27.
-  const { mean, halfWidth95 } = nearest?.kept.p.sloAttainmentRatio ?? { mean: 0, halfWidth95: 0 };
-  expect(Math.abs(mean - 26 / 27)).toBeLessThan(1.5 * halfWidth95);
-});
+    const [{ best, nearest }] = plansOf(text);
+    expect(best).toBeNull();
+    expect(nearest?.replicas).toEqual({ serve: 3 });
+    // One machine is up for two thirds of the time, so one of three for 26/27.
+    const { mean, halfWidth95 } = nearest?.kept.p.sloAttainmentRatio ?? { mean: 0, halfWidth95: 0 };
+    expect(Math.abs(mean - 26 / 27)).toBeLessThan(1.5 * halfWidth95);
+  },
+);
 
 test("a load that each task has machines for, but not all together, is told with the part that they do", () => {
   const text = UNLIKE.replace("ratePerS: 5,", "ratePerS: 80,");

@@ -26,8 +26,10 @@ function planWithin(budget: number, text: string) {
   return { plan, spent: spent() };
 }
 
-test.runIf(IS_LONG)("with one scheduler goes on after the quarter in which it found its first plan", () => {
-  const text = `
+test.runIf(IS_LONG)(
+  "with one scheduler goes on after the quarter in which it found its first plan",
+  () => {
+    const text = `
 name: orders
 pipelines:
   orders:
@@ -50,10 +52,11 @@ cluster:
 workload: { arrivals: poisson, ratePerS: 38, durationS: 60, warmupS: 10 }
 run: { seed: 11, replications: 4 }
 `;
-  const { plan, spent } = planWithin(2_400_000, text);
-  expect(plan.state).toBe("confirmed");
-  expect(spent).toBeGreaterThan(0.5);
-});
+    const { plan, spent } = planWithin(2_400_000, text);
+    expect(plan.state).toBe("confirmed");
+    expect(spent).toBeGreaterThan(0.5);
+  },
+);
 
 test("its first plan has slow machines for some tasks where each could run on them, but not all", () => {
   const names = Array.from({ length: 6 }, (_, i) => `t${i}`);

@@ -88,7 +88,9 @@ describe("a confirmation", () => {
 
   test("tells the length that would, with which most are confirmed, and none for the SLO itself", () => {
     // 1 − e^(−3.09) is 95.45%.
-    const found = Array.from({ length: IS_LONG ? 40 : 20 }, (_, seed) => confirmed(103, 95, 0.001, seed, 600));
+    const found = Array.from({ length: IS_LONG ? 40 : 20 }, (_, seed) =>
+      confirmed(103, 95, 0.001, seed, 600),
+    );
     const asked = found.flatMap(({ needed }, seed) => {
       return needed?.replications == null ? [] : [{ seed, replications: needed.replications }];
     });

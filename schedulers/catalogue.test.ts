@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { Fault } from "../engine/basics/fault.ts";
 import { expandSweep } from "../scenario/expand-sweep.test-support.ts";
@@ -151,11 +151,17 @@ describe("mechanisms of papers", () => {
   });
 });
 
+const FLOW = { collectionStyle: "flow", lineWidth: 0 } as const;
+
 test("docs/schedulers.md says the same", async () => {
   // After a change: `npm run docs`.
+  const partsOf = (preset: (typeof presets)[number]): Record<string, unknown> =>
+    parse(String(Object.fromEntries(explainPreset(preset))["Composed of"]));
+  const usual = partsOf(presets.find(({ name }) => name === "fifo") ?? presets[0]);
   const rows = presets.map((preset) => {
-    const { "Composed of": composition } = Object.fromEntries(explainPreset(preset));
-    return `- **${preset.name}:** ${preset.summary}: \`${composition}\``;
+    const own = Object.entries(partsOf(preset)).filter(([part, policy]) => policy !== usual[part]);
+    const shown = own.map(([part, policy]) => `${part}: ${stringify(policy, FLOW).trim()}`);
+    return `| \`${preset.name}\` | ${preset.summary} | ${shown.map((one) => `\`${one}\``).join(", ")} |`;
   });
   const listed = (points: Explanation): string =>
     points
@@ -165,19 +171,24 @@ test("docs/schedulers.md says the same", async () => {
     const own = policies
       .filter((policy) => policy.decision === decision)
       .map(
-        (policy) =>
-          `### \`${policy.name}\`\n\n${policy.summary}\n\n${listed(explainPolicy(policy))}`,
+        (policy) => `### \`${policy.name}\`: ${policy.summary}\n\n${listed(explainPolicy(policy))}`,
       );
     return `## ${decision}: ${partAbout(decision)}\n\n${own.join("\n\n")}`;
   });
   const engines = iterations.map(
-    (one) => `### \`${one.name}\`\n\n${one.summary}\n\n${listed(explainIterations(one))}`,
+    (one) => `### \`${one.name}\`: ${one.summary}\n\n${listed(explainIterations(one))}`,
   );
   const page = `# Schedulers
 
-Made from the registry (\`schedulers/registry.ts\`) by \`npm run docs\`; \`tandem schedulers NAME\` prints the same. A scheduler is a preset, or one
-policy for each decision; a decision that is left out is as in \`fifo\`. A policy that has parameters and the name of the preset's keeps the
-parameters of the preset that it does not give; its name alone means its defaults. \`perTask\` gives single tasks policies of their own:
+\`\`\`
+npx tandem schedulers --for scenario.yaml                 # tries them on your scenario: which to use, and why
+npx tandem schedulers clockwork                           # what this page says of one
+npx tandem simulate scenario.yaml --set scheduler=edf     # a preset in place of the scenario's
+npx tandem simulate scenario.yaml --set 'sweep={"scheduler":["fifo","edf","clockwork"]}'
+\`\`\`
+
+A scheduler is a preset, or one policy for each decision; a decision that is left out is as in \`fifo\`. \`perTask\` gives single tasks
+policies of their own. A policy that the preset has too keeps the preset's parameters that it does not give; its name alone means its defaults.
 
 \`\`\`yaml
 scheduler:
@@ -187,8 +198,13 @@ scheduler:
     plate: { routing: power-of-two, batching: none }
 \`\`\`
 
+Made from the registry (\`schedulers/registry.ts\`) by \`npm run docs\`. [scheduler-study.md](scheduler-study.md) compares them all,
+[your-own-scheduler.md](your-own-scheduler.md) adds one.
+
 ## Presets: \`--set scheduler=NAME\`
 
+| preset | is | unlike \`fifo\` |
+| --- | --- | --- |
 ${rows.join("\n")}
 
 ${decisions.join("\n\n")}

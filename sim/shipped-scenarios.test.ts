@@ -39,7 +39,9 @@ function shortened(document: ScenarioDocument, seconds: number, count: number): 
   const workload = {
     ...document.workload,
     warmupS: 0,
-    ...(durationS === undefined ? {} : { durationS: Math.min(durationS, seconds) }),
+    ...(durationS === undefined && document.workload.arrivals !== "trace"
+      ? {}
+      : { durationS: Math.min(durationS ?? seconds, seconds) }),
     ...(requests === undefined ? {} : { requests: Math.min(requests, count) }),
   };
   return { ...document, workload: workload as WorkloadDocument };

@@ -204,6 +204,8 @@ async function openPool(plan: SweepPlan, threads: number): Promise<Piscina> {
     maxThreads: threads,
     concurrentTasksPerWorker: GROUPS_PER_THREAD,
     workerData: plainPlan(plan),
+    // Else the pool loads the file by `require`, and Node 20 aborts where a thread is ended meanwhile.
+    execArgv: ["--no-experimental-require-module"],
   });
 }
 

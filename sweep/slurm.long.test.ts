@@ -73,7 +73,9 @@ describe.skipIf(!hasSlurm())("on Slurm", () => {
     }
   }
 
-  test("a sweep in arrays below MaxArraySize gathers to the bytes of one process", { tags: ["smoke"] }, async () => {
+  test("a sweep in arrays below MaxArraySize gathers to the bytes of one process", {
+    tags: ["smoke"],
+  }, async () => {
     const { code, stderr } = await sharded("whole");
     expect(code, stderr).toBe(0);
     expect(submitted("whole")).toEqual(["0-4", "5-8"]);

@@ -58,9 +58,7 @@ async function part<Case extends StudyCase>(
   run: (one: Case, folder: string) => Promise<Outcome>,
 ): Promise<void> {
   if (only !== undefined && !only.includes(name)) return;
-  const done = new Set(
-    findings().flatMap((one) => (one.earlier === undefined ? [`${one.part}/${one.name}`] : [])),
-  );
+  const done = new Set(findings().map((one) => `${one.part}/${one.name}`));
   const open = cases
     .filter((one) => named === undefined || named.includes(one.name))
     .filter((one) => !done.has(`${name}/${one.name}`))

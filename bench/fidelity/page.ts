@@ -88,22 +88,20 @@ function modelsSection(
   cases: number,
 ): string {
   if (findings.length === 0) return "";
-  const counted = findings.filter(({ earlier }) => earlier === undefined);
-  const stored = (name: MetricName): string => percent(medianOf(errorsOf(counted, name)));
-  const own = (name: MetricName): string => percent(medianOf(errorsOf(counted, name, "ownError")));
-  const soFar = `To reach: ${aim}. ${counted.length} of ${cases} validations so far: ${verdictsOf(counted)}; those of earlier ways of judging are shown, not counted.`;
+  const stored = (name: MetricName): string => percent(medianOf(errorsOf(findings, name)));
+  const own = (name: MetricName): string => percent(medianOf(errorsOf(findings, name, "ownError")));
+  const soFar = `To reach: ${aim}. ${findings.length} of ${cases} validations so far: ${verdictsOf(findings)}.`;
   const medians = `Median error of the mean from the stored profiles ${stored("latencyMeanMs")}, from the times between the blocks ${own("latencyMeanMs")}; of p99 ${stored("latencyP99Ms")} and ${own("latencyP99Ms")}.`;
   return [
     `## ${title}`,
-    counted.length === 0 ? soFar : `${soFar} ${medians}`,
+    findings.length === 0 ? soFar : `${soFar} ${medians}`,
     validationsTable(findings),
   ].join("\n\n");
 }
 
 function enginesSection(findings: readonly Finding[]): string {
   if (findings.length === 0) return "";
-  const counted = findings.filter(({ earlier }) => earlier === undefined);
-  const right = counted.filter(({ wrong }) => wrong === undefined);
+  const right = findings.filter(({ wrong }) => wrong === undefined);
   const figure = (shown: string, metric: MetricName, aim: string): string[] => {
     const errors = errorsOf(right, metric);
     const stored = right.flatMap(({ outcome: { iterations } }) =>
@@ -119,7 +117,7 @@ function enginesSection(findings: readonly Finding[]): string {
   };
   return [
     "## A language model on its real engine",
-    `SmolLM2-135M on llama.cpp, one thread, its iterations calibrated before each validation; the other models of the pipelines are replayed. Each run is predicted at the pace of its own iterations. In \`other-policy\` the cluster has another policy of iterations than the prediction, which must be found. ${counted.length} of ${ENGINE_CASES.length} validations so far: ${verdictsOf(counted)}; those of earlier ways of judging are shown, not counted.`,
+    `SmolLM2-135M on llama.cpp, one thread, its iterations calibrated before each validation; the other models of the pipelines are replayed. Each run is predicted at the pace of its own iterations. In \`other-policy\` the cluster has another policy of iterations than the prediction, which must be found. ${findings.length} of ${ENGINE_CASES.length} validations so far: ${verdictsOf(findings)}.`,
     ...(right.length === 0
       ? []
       : [
@@ -141,19 +139,18 @@ function enginesSection(findings: readonly Finding[]): string {
 
 function demoSection(findings: readonly Finding[], cases: number): string {
   if (findings.length === 0) return "";
-  const counted = findings.filter(({ earlier }) => earlier === undefined);
   const longest = Math.max(...findings.map(({ outcome }) => outcome.seconds));
   return [
     "## The demo",
-    `To reach in ten: at most one _disagrees_, at least five _agrees_, at most 300 s each. ${counted.length} of ${cases} so far: ${verdictsOf(counted)}; those of earlier ways of judging are shown, not counted. The longest took ${longest.toFixed(0)} s.`,
+    `To reach in ten: at most one _disagrees_, at least five _agrees_, at most 300 s each. ${findings.length} of ${cases} so far: ${verdictsOf(findings)}. The longest took ${longest.toFixed(0)} s.`,
     validationsTable(findings),
   ].join("\n\n");
 }
 
 function validationsTable(findings: readonly Finding[]): string {
-  const rows = findings.map(({ name, date, load, wrong, earlier, outcome }) => [
+  const rows = findings.map(({ name, date, load, wrong, outcome }) => [
     date.slice(0, 16).replace("T", " "),
-    earlier === undefined ? name : `${name} (earlier: ${earlier})`,
+    name,
     load === undefined ? "" : `${Math.round(100 * load)} %`,
     ...SHOWN.map(([metric]) => signed(outcome.error[metric])),
     signed(outcome.ownError.latencyMeanMs),

@@ -41,8 +41,6 @@ export interface Finding extends StudyCase {
   /** ISO 8601. */
   readonly date: string;
   readonly machine: string;
-  /** How Tandem judged then and does no more: the finding is shown, not counted, and its case is open again. */
-  readonly earlier?: string;
   readonly outcome: Outcome;
 }
 

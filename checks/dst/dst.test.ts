@@ -11,7 +11,7 @@ import { play } from "./play.ts";
 import { type Crash, compareDecisions } from "./same-decisions.ts";
 import { INPUTS } from "./virtual-gateway.ts";
 
-const SEEDS = IS_LONG ? 1000 : 100;
+const SEEDS = IS_LONG ? 1000 : 60;
 
 test(`${SEEDS} seeds keep every invariant`, async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
