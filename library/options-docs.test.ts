@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { markdownTable } from "../checks/support/markdown-table.test-support.ts";
 import { factsOf, kindOf, optionName, type Shape } from "./option.ts";
 import * as options from "./options.ts";
 
@@ -26,19 +27,12 @@ function rowOf([name, type]: readonly [string, Shape[string]]): string[] {
   const { initial, isRequired, choices } = kindOf(type);
   const meaning = [factsOf(type).description, choices?.join(", ")].filter(Boolean).join(": ");
   const value = isRequired ? "required" : initial === undefined ? "" : JSON.stringify(initial);
-  const cells = [`\`${name}\``, `\`--${optionName(name, type)}\``, value, meaning];
-  return cells.map((text) => text.replaceAll("|", "\\|"));
+  return [`\`${name}\``, `\`--${optionName(name, type)}\``, value, meaning];
 }
 
-/** As the formatter writes it: columns of equal width. */
 function section([title, shape]: (typeof TABLES)[number]): string {
-  const rows = [["option", "command", "default", "meaning"], ...Object.entries(shape).map(rowOf)];
-  const widths = rows[0].map((_, at) => Math.max(...rows.map((row) => row[at].length)));
-  const line = (row: readonly string[], fill: string): string =>
-    `| ${row.map((text, at) => text.padEnd(widths[at], fill)).join(" | ")} |`;
-  const [head, ...body] = rows.map((row) => line(row, " "));
-  const rule = line(["", "", "", ""], "-");
-  return [`### \`${title}\``, "", head, rule, ...body, ""].join("\n");
+  const headings = ["option", "command", "default", "meaning"];
+  return `### \`${title}\`\n\n${markdownTable(headings, Object.entries(shape).map(rowOf))}\n`;
 }
 
 test("docs/library.md lists the options of each function, as they are declared", async () => {

@@ -7,6 +7,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
+import { markdownTable } from "../checks/support/markdown-table.test-support.ts";
 import { Fault } from "../engine/basics/fault.ts";
 import { expandSweep } from "../scenario/expand-sweep.test-support.ts";
 import { expandValidation } from "../scenario/expand-sweep.ts";
@@ -161,7 +162,7 @@ test("docs/schedulers.md says the same", async () => {
   const rows = presets.map((preset) => {
     const own = Object.entries(partsOf(preset)).filter(([part, policy]) => policy !== usual[part]);
     const shown = own.map(([part, policy]) => `${part}: ${stringify(policy, FLOW).trim()}`);
-    return `| \`${preset.name}\` | ${preset.summary} | ${shown.map((one) => `\`${one}\``).join(", ")} |`;
+    return [`\`${preset.name}\``, preset.summary, shown.map((one) => `\`${one}\``).join(", ")];
   });
   const listed = (points: Explanation): string =>
     points
@@ -203,9 +204,7 @@ Made from the registry (\`schedulers/registry.ts\`) by \`npm run docs\`. [schedu
 
 ## Presets: \`--set scheduler=NAME\`
 
-| preset | is | unlike \`fifo\` |
-| --- | --- | --- |
-${rows.join("\n")}
+${markdownTable(["preset", "is", "unlike `fifo`"], rows)}
 
 ${decisions.join("\n\n")}
 

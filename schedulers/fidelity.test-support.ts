@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { markdownTable } from "../checks/support/markdown-table.test-support.ts";
 
 interface Held {
   readonly mechanism: string;
@@ -26,20 +27,14 @@ function heldOf([mechanism, said, test, deviation]: readonly string[]): Held {
   return { mechanism, said, test: { file, title: test.slice(file.length + 2) }, deviation };
 }
 
-/** A table for each preset, in Markdown with columns of one width each, as the formatter has them. */
+/** A table for each preset, in Markdown. */
 export function fidelityTables(): string {
   const tables = [...FIDELITY].map(([preset, rows]) => {
     const cells = rows.map(({ mechanism, said, test, deviation }) => {
       const held = test === null ? "none" : `\`${test.file}\`: ${test.title}`;
-      return [mechanism, said, held, deviation].map((text) => text.replaceAll("|", "\\|"));
+      return [mechanism, said, held, deviation];
     });
-    const all = [["mechanism", "said in", "held by", "deviation"], ...cells];
-    const widths = all[0].map((_, i) => Math.max(...all.map((row) => row[i].length)));
-    const line = (row: readonly string[]): string =>
-      `| ${row.map((text, i) => text.padEnd(widths[i])).join(" | ")} |`;
-    const [head, ...body] = all.map(line);
-    const rule = line(widths.map((width) => "-".repeat(width)));
-    return `### ${preset}\n\n${[head, rule, ...body].join("\n")}`;
+    return `### ${preset}\n\n${markdownTable(["mechanism", "said in", "held by", "deviation"], cells)}`;
   });
   return tables.join("\n\n");
 }

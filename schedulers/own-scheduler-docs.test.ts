@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { markdownTable } from "../checks/support/markdown-table.test-support.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const PAGE = join(ROOT, "docs", "your-own-scheduler.md");
@@ -59,20 +60,10 @@ function depthOf(text: string): number {
 }
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
-const cell = (text: string): string => text.replaceAll("|", "\\|");
 
-/** As the formatter writes it: columns of equal width. */
 function section(table: Table): string {
-  const cells = membersOf(table).map(([declared, comment]) => [
-    `\`${cell(declared)}\``,
-    cell(comment),
-  ]);
-  const rows = [["member", "meaning"], ...cells];
-  const widths = [0, 1].map((at) => Math.max(...rows.map((row) => row[at].length)));
-  const line = (row: readonly string[], fill: string): string =>
-    `| ${row.map((text, at) => text.padEnd(widths[at], fill)).join(" | ")} |`;
-  const [head, ...body] = rows.map((row) => line(row, " "));
-  return [`### ${table.title}`, "", head, line(["", ""], "-"), ...body, ""].join("\n");
+  const rows = membersOf(table).map(([declared, comment]) => [`\`${declared}\``, comment]);
+  return `### ${table.title}\n\n${markdownTable(["member", "meaning"], rows)}\n`;
 }
 
 test("docs/your-own-scheduler.md lists all that the types offer", async () => {
