@@ -90,26 +90,29 @@ test("down keeps asking machines that it could not reach, also once the supervis
   expect(cluster("down")).toMatchObject({ code: 0, stdout: "nothing was up\n" });
 });
 
-test("up takes others where port 8000 is held, and ports 8000 and 8001 where both are free", async () => {
-  // Other suites' clusters hold the ports for some seconds.
-  let held: Server | undefined;
-  await eventually(async () => {
-    held = await listening(8000);
-    return held !== undefined;
-  }, 20_000);
-  if (!held) return console.log("skipped: port 8000 is not free here");
-  const up = cluster("up", "s.yaml", "--backend", "replay");
-  expect(cluster("down").code).toBe(0);
-  expect(up.stdout).toMatch(/http:\/\/127\.0\.0\.1:(?!8000\/)\d+\//);
-  await new Promise((resolve) => held?.close(resolve));
-  const usual = "http://127.0.0.1:8000/, gRPC 127.0.0.1:8001";
-  const isUsual = () => {
-    const { stdout } = cluster("up", "s.yaml", "--backend", "replay");
+test.runIf(IS_LONG)(
+  "up takes others where port 8000 is held, and ports 8000 and 8001 where both are free",
+  async () => {
+    // Other suites' clusters hold the ports for some seconds.
+    let held: Server | undefined;
+    await eventually(async () => {
+      held = await listening(8000);
+      return held !== undefined;
+    }, 20_000);
+    if (!held) return console.log("skipped: port 8000 is not free here");
+    const up = cluster("up", "s.yaml", "--backend", "replay");
     expect(cluster("down").code).toBe(0);
-    return stdout.includes(usual);
-  };
-  expect(await eventually(isUsual, 20_000)).toBe(true);
-});
+    expect(up.stdout).toMatch(/http:\/\/127\.0\.0\.1:(?!8000\/)\d+\//);
+    await new Promise((resolve) => held?.close(resolve));
+    const usual = "http://127.0.0.1:8000/, gRPC 127.0.0.1:8001";
+    const isUsual = () => {
+      const { stdout } = cluster("up", "s.yaml", "--backend", "replay");
+      expect(cluster("down").code).toBe(0);
+      return stdout.includes(usual);
+    };
+    expect(await eventually(isUsual, 20_000)).toBe(true);
+  },
+);
 
 function listening(port: number): Promise<Server | undefined> {
   const server = createServer();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { temporaryFolder } from "../checks/support/temporary-folder.test-support.ts";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { doctor as examine, nodeFinding } from "../library/doctor.ts";
 import type { WhichScheduler } from "../library/index.ts";
 import { scenario } from "../library/scenario.ts";
@@ -51,6 +52,8 @@ test("what is not here is named with its purpose and the way out, and ends nothi
 
 const SCENARIOS = join(import.meta.dirname, "..", "scenarios");
 const scratch = temporaryFolder("inspect");
+/** All cases in the long form, the first in the quick one. */
+const some = <T>(all: readonly T[]): readonly T[] => (IS_LONG ? all : all.slice(0, 1));
 const newFolder = (): string => mkdtempSync(join(scratch, "for-"));
 
 test("the scheduler for a scenario comes with its reasons and the command that checks it", async () => {
@@ -157,8 +160,10 @@ test("engines for prompts and others for tokens keep their policies, and the not
   expect(notes?.join()).toMatch(/the sweep of .*engines for prompts and others for tokens/);
 });
 
+const SHORT = ["--set", "workload.warmupS=2", "--set", "workload.durationS=15"];
+
 test("language models have rows of their own, whose values the scenario takes", async () => {
-  const words = ["schedulers", "--for", "chat.yaml", "--set", "workload.durationS=40"];
+  const words = ["schedulers", "--for", "chat.yaml", ...SHORT];
   const { code, stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
   expect(code).toBe(0);
   const { factors, decision, values = {} } = JSON.parse(stdout) as WhichScheduler;
@@ -218,7 +223,7 @@ test("routers of a language model's engines are tried and compared, and a policy
   expect((some.tried as readonly unknown[]).length).toBeLessThan(names.length);
 });
 
-test.each(["node-crash.yaml", "rag.yaml"])(
+test.each(some(["node-crash.yaml", "rag.yaml"]))(
   "%s, whose answer is the baseline itself, is checked with another that does as well",
   async (scenario) => {
     const words = ["schedulers", "--for", scenario, "--json"];
@@ -293,7 +298,7 @@ const OF_USERS = {
   },
 };
 
-test.each(Object.entries(OF_USERS))(
+test.each(some(Object.entries(OF_USERS)))(
   "of %s, the answer is among the best there, whatever the study's row is",
   async (_, sections) => {
     const folder = newFolder();
@@ -351,32 +356,36 @@ test("of equals, a scheduler that keeps the SLO goes before one that may, and th
   expect(answerOf("sjf", [most, made("loki", 95.2, "meets", false)])).toBe("loki");
 });
 
-test.each([
-  [
-    "edge-or-cloud.yaml",
-    ["--set", "workload.durationS=300", "--set", "workload.ratePerS=15.5"],
+test.each(
+  some([
     [
-      "use loki",
-      "edf + drop, the study's choice, does worse than loki: loki is not shown to miss the SLO",
-      "SLO unclear loki;",
-      "SLO missed fifo;",
+      "edge-or-cloud.yaml",
+      ["--set", "workload.durationS=300", "--set", "workload.ratePerS=15.5"],
+      [
+        "use loki",
+        "edf + drop, the study's choice, does worse than loki: loki is not shown to miss the SLO",
+        "SLO unclear loki;",
+        "SLO missed fifo;",
+      ],
     ],
-  ],
-  [
-    "agent.yaml",
-    [],
     [
-      // The branch that two in five requests take is most of an answer's time.
-      "a tight SLO the shortest SLO is 3.1 times the answer's time on an idle engine",
-      "passed over vllm, prefix-affinity: more in time than vllm, but not shown to be more than 1% better: a tie",
+      "agent.yaml",
+      [],
+      [
+        // The branch that two in five requests take is most of an answer's time.
+        "a tight SLO the shortest SLO is 3.1 times the answer's time on an idle engine",
+        "passed over vllm, prefix-affinity: more in time than vllm, but not shown to be more than 1% better: a tie",
+      ],
     ],
-  ],
-  [
-    "rag.yaml",
-    [],
-    ["not tried vllm-v0, which is as good in the study: vllm-v0 runs a prompt whole in 256 tokens"],
-  ],
-])("%s: the reasons for the answer are told", async (file, set, texts) => {
+    [
+      "rag.yaml",
+      [],
+      [
+        "not tried vllm-v0, which is as good in the study: vllm-v0 runs a prompt whole in 256 tokens",
+      ],
+    ],
+  ]),
+)("%s: the reasons for the answer are told", async (file, set, texts) => {
   const { stdout } = await tandemHere(SCENARIOS, ["schedulers", "--for", file, ...set]);
   for (const text of texts) expect(stdout.replace(/\s+/g, " ")).toContain(text);
 });

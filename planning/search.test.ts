@@ -85,7 +85,7 @@ run: { seed: 1, replications: 5 }
   expect(plan.best?.cost).toBeLessThan(26);
 });
 
-test("replicas are placed anew on fewer machines of several slots", () => {
+test.runIf(IS_LONG)("replicas are placed anew on fewer machines of several slots", () => {
   const text = `
 name: claims
 pipelines:

@@ -77,7 +77,8 @@ test.each<[decision: string, policy: unknown, rule: string]>([
   const verdicts = Array.from({ length: 20 }, (_, number) =>
     playOnce(system, () => schedulerOf(decision, policy), number, "calm"),
   );
-  expect(verdicts.find((one) => one !== null)?.rule).toContain(rule);
+  // What comes of a key by chance may break another rule first.
+  expect(verdicts.map((one) => one?.rule).join("\n")).toContain(rule);
 });
 
 test("times between two microseconds are rounded up, so that the log holds whole ones", () => {
