@@ -91,10 +91,10 @@ export interface WorkedBatch extends ServedBatch {
   readonly workUs: number;
 }
 
-export function workedBatches(
+export function workedBatches<Batch extends ServedBatch>(
   { replicas, nodes }: Pick<System, "replicas" | "nodes">,
-  served: readonly ServedBatch[],
-): WorkedBatch[] {
+  served: readonly Batch[],
+): (Batch & WorkedBatch)[] {
   return nodes.flatMap(({ contention }, node) => {
     const own = served.filter((batch) => replicas[batch.replica].node === node);
     const work = contention === null ? own.map(timeOf) : workOf(own, contention);

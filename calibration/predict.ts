@@ -3,6 +3,7 @@
  */
 import { expectedSeconds, givenWarmupS, isSpanned } from "../engine/arrivals/arrival-source.ts";
 import { Fault } from "../engine/basics/fault.ts";
+import { RunLog } from "../engine/dispatch/run-log.ts";
 import { figureByFigure, figuresByName, type RunSummary } from "../engine/metrics/summary.ts";
 import { meanOf } from "../engine/statistics/estimate.ts";
 import { compileSystem } from "../scenario/compile/compile.ts";
@@ -17,6 +18,7 @@ import type {
   ServiceDocument,
 } from "../scenario/schema/scenario.ts";
 import { replicationSeed, runReplication, type SimulationInputs } from "../sim/replication.ts";
+import type { RequestTrace } from "../sim/request-trace.ts";
 import { LEAST_RUNS } from "./judge.ts";
 import { pacedCosts } from "./paced-messages.ts";
 
@@ -32,6 +34,18 @@ interface Prediction {
 }
 
 const WORK_DRAWS = 20;
+
+/** The run's simulation with what its requests met, and the message costs of `plan.inputs`. */
+export function predictTraced(
+  plan: PredictionPlan,
+  replication: number,
+  trace: RequestTrace,
+): { readonly summary: RunSummary; readonly log: RunLog } {
+  const log = new RunLog();
+  const inputs = predictionInputs(plan);
+  const { summary } = runReplication(plan.document, inputs, replication, { trace, log });
+  return { summary, log };
+}
 
 /**
  * The prediction of one real run: the same document, arrivals, branches and scheduler code. Replayed times are the very
@@ -61,7 +75,7 @@ export function predict(
  * The inputs with serving overheads as the prediction needs them. Overheads pass in real time, so a
  * run at a tenth of the time stretches them tenfold; and replicas that only wait do not contend.
  */
-function predictionInputs(plan: PredictionPlan): SimulationInputs {
+export function predictionInputs(plan: PredictionPlan): SimulationInputs {
   const { document, inputs, backend, timeScale } = plan;
   const { overheadProfile } = inputs;
   if (overheadProfile === undefined) return inputs;

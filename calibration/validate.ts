@@ -28,6 +28,7 @@ import type { ConfigurationEvidence, RunEvidence } from "./explain.ts";
 import { LEAST_RUNS } from "./judge.ts";
 import { type Block, percentMore } from "./judge-blocks.ts";
 import { enginePaces, judgeEngines } from "./judge-engines.ts";
+import { judgeSimulator } from "./judge-simulator.ts";
 import { messageCosts } from "./message-costs.ts";
 import type { MessageCosts } from "./paced-messages.ts";
 import { predict } from "./predict.ts";
@@ -92,6 +93,13 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     judgement: judgeEngines(judged, by, engines?.doubt ?? null),
     blocks: {},
   };
+  const evidence = runs.map((run) => runEvidence(run, document, timeScale));
+  const traced = runs.map(({ summary, log }, i) => ({
+    evidence: evidence[i],
+    measured: summary.metrics,
+    log,
+  }));
+  const simulator = judgeSimulator(predictionPlan, traced, by);
   const notes = [
     ...predictionNotes,
     ...paceNote(told?.blocks.judgedBy),
@@ -108,6 +116,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
     predicted: overRuns(predicted.metrics, new Set(runs.map((run) => run.replication)).size),
     measured: measuredSide(runs, backend, health),
     ...judgement,
+    ...(simulator === null ? {} : { simulator }),
     ...blocks,
     ...(engines === null ? {} : { iterations: engines.iterations }),
   };
@@ -121,7 +130,7 @@ export async function validateConfiguration(plan: ValidationPlan): Promise<Valid
       backend,
       timeScale,
       judgement,
-      runs: runs.map((run, i) => ({ ...runEvidence(run, document, timeScale), pace: paces[i] })),
+      runs: evidence.map((run, i) => ({ ...run, pace: paces[i] })),
     },
   };
 }

@@ -141,6 +141,16 @@ export interface Bracket {
   readonly slowdown?: number;
 }
 
+/** The simulator fed with the runs' own traces, against the runs. */
+export interface SimulatorJudgement {
+  readonly verdict: Verdict;
+  /** (simulated − measured) / measured, per judged metric. */
+  readonly error: ByMetric<number>;
+  readonly judgements: ByMetric<MetricJudgement>;
+  /** Share of the requests that another replica, or a batch of another size, served in the simulation than in reality. */
+  readonly otherPathRatio: number;
+}
+
 export interface ValidationResult extends ConfigurationResult {
   readonly predicted: RunMetrics;
   /** As the plan that chose it confirmed it; absent where none did. */
@@ -151,6 +161,8 @@ export interface ValidationResult extends ConfigurationResult {
   readonly tolerance: ByMetric<number>;
   readonly judgements: ByMetric<MetricJudgement>;
   readonly verdict: Verdict;
+  /** Absent for language models, variants and clients that try again, whose runs have no trace. */
+  readonly simulator?: SimulatorJudgement;
   /**
    * Where language models ran for real: the time of their iterations over that of their step profile, which is the host's
    * pace in each run's prediction unless it is too much for that; and errors of predictions from the profile alone.

@@ -21,6 +21,7 @@ import { type JobLengths, TokenLengths } from "../engine/requests/token-lengths.
 import type { SizeSource } from "../engine/service/service.ts";
 import { SizedInputs } from "../engine/stations/running-batches.ts";
 import type { System } from "../engine/system/system.ts";
+import { placeTrace, type RequestTrace } from "./request-trace.ts";
 import { type DrawnAnswers, SimulatedFeedback } from "./simulated-feedback.ts";
 
 /** The draws of a request: its input's size, and its jobs' needs. */
@@ -43,6 +44,8 @@ interface Drawing {
   readonly workSeed?: string | undefined;
   /** Null: no request has a size. */
   readonly sizes: SizeSource | null;
+  /** What requests met in a real run, in place of draws. */
+  readonly trace?: RequestTrace | undefined;
 }
 
 export class DrawnRequests {
@@ -54,29 +57,37 @@ export class DrawnRequests {
   declare readonly lengths: TokenLengths | null;
   /** Null where nobody hears of answers. */
   declare readonly feedback: SimulatedFeedback | null;
-  /** Whether requests have contents, sizes, lengths or drawn answers. */
+  /** Whether requests have contents, sizes, lengths, drawn answers or a trace. */
   declare readonly hasExtras: boolean;
   private flags = new Uint8Array(0);
   private variates = new Float64Array(0);
   /** Contents of the requests by which caches are looked up; empty without such caches. */
   private keys = new Int32Array(0);
+  declare private readonly trace: RequestTrace | null;
+  /** Requests drawn so far; counted where there is a trace. */
+  private traced = 0;
   declare private readonly caches: readonly (readonly (ContentCache<number, true> | null)[])[];
   declare private readonly grew: (jobs: number) => void;
 
   /** `grew` hears for how many jobs there is room, each time that it grows. */
   constructor(dispatcher: Dispatcher, drawing: Drawing, grew: (jobs: number) => void) {
     const { system, requests } = dispatcher;
-    const { scheduler, seed, workSeed, sizes } = drawing;
+    const { scheduler, seed, workSeed, sizes, trace = null } = drawing;
     this.system = system;
     this.requests = requests;
     this.draws = new RequestDraws(system, seed, workSeed);
+    this.trace = trace;
     this.caches = contentCaches(system);
     this.grew = grew;
     this.sizes = sizes === null ? null : new SizedInputs(sizes, dispatcher);
     this.lengths = TokenLengths.for(system, seed);
     this.feedback = SimulatedFeedback.for(dispatcher, scheduler, seed);
     this.hasExtras =
-      this.draws.hasKeys || this.sizes !== null || this.lengths !== null || this.feedback !== null;
+      this.draws.hasKeys ||
+      this.sizes !== null ||
+      this.lengths !== null ||
+      this.feedback !== null ||
+      trace !== null;
     this.makeRoom();
   }
 
@@ -111,6 +122,13 @@ export class DrawnRequests {
     this.sizes?.draw(request);
     this.lengths?.draw(pipeline, base, this.flags);
     this.feedback?.draw(request, pipeline);
+    const traced = this.trace?.[this.traced++];
+    if (traced !== undefined)
+      placeTrace(traced, base, {
+        flags: this.flags,
+        variates: this.variates,
+        width: this.draws.width,
+      });
   }
 
   /** Time from the arrival of a pipeline's next request to its deadline, µs. */

@@ -11,7 +11,7 @@ import { Simulation, type SimulationInput, type SimulationOutput } from "./simul
 
 type SimulationOptions = Pick<
   SimulationInput,
-  "ganttBars" | "latencySink" | "log" | "workSeed" | "maxEvents" | "maxJobs"
+  "ganttBars" | "latencySink" | "log" | "workSeed" | "trace" | "maxEvents" | "maxJobs"
 >;
 
 /** `latencySink`: a `OneRunSeries` gives the figures intervals. `workSeed`: the same arrivals and branches, other times. */

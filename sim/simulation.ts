@@ -32,6 +32,7 @@ import { iterationPolicy } from "../schedulers/iterations/registry.ts";
 import { WakeUps } from "./calendar/wake-ups.ts";
 import { DrawnRequests } from "./drawn-requests.ts";
 import type { Entrance, EventSource, Executor } from "./executors/executor.ts";
+import type { RequestTrace } from "./request-trace.ts";
 import { RetryingClients } from "./retrying-clients.ts";
 import { type Bounds, RunBounds } from "./run-bounds.ts";
 import { createExecutor } from "./unsteady/create-executor.ts";
@@ -44,6 +45,8 @@ export interface SimulationInput extends Bounds {
   readonly seed: string;
   /** Seed of the requests' shares of work; default: `seed`. */
   readonly workSeed?: string;
+  /** What requests met in a real run, in place of draws. */
+  readonly trace?: RequestTrace;
   readonly warmupUs: number;
   /** How clients give up and try again; default: they wait. */
   readonly client?: Client;

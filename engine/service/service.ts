@@ -28,8 +28,12 @@ export class ServiceModel {
     this.scaleUs = quantilesUs === null ? meanUs[1] : Number.NaN;
   }
 
-  /** Time of a batch, whole µs, for the variate of its first job. Sizes run 1..maxBatch. */
+  /**
+   * Time of a batch, whole µs, for the variate of its first job; of a variate below 0, which was measured, as many times
+   * the mean. Sizes run 1..maxBatch.
+   */
   sampleUs(variate: number, batch: number): number {
+    if (variate < 0) return Math.round(this.meanUs[batch] * -variate);
     const quantiles = this.quantilesUs;
     if (quantiles === null) return Math.round(this.meanUs[batch] * variate);
     const table = quantiles[batch];

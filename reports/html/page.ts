@@ -35,6 +35,7 @@ import {
   doubts,
   healthTable,
   judgedByLines,
+  simulatorLines,
   verdictSummary,
 } from "../tables/validation-tables.ts";
 import { type DrawnChart, escapeHtml, figures, folded, tableHtml, textHtml } from "./elements.ts";
@@ -194,7 +195,7 @@ function validated({ validation, charts }: PageContent): string {
   if (validation === undefined || validation.configurations.length === 0) return "";
   return [
     `<p>${escapeHtml(verdictSummary(validation))}</p>`,
-    ...[...doubts(validation), ...judgedByLines(validation)].map(
+    ...[...simulatorLines(validation), ...doubts(validation), ...judgedByLines(validation)].map(
       (line) => `<p>${escapeHtml(line)}</p>`,
     ),
     figures(charts, "validation"),

@@ -31,6 +31,7 @@ import {
   healthTable,
   judgedByLines,
   lettered,
+  simulatorLines,
   verdictSummary,
 } from "./validation-tables.ts";
 
@@ -215,6 +216,7 @@ export function validationTable(document: ValidationDocument, width = DEFAULT_WI
   const wrap = (text: string) => wrapped(text, width);
   return [
     ...(doubtful.length === 0 ? [] : [...doubtful.map(wrap), ""]),
+    ...simulatorLines(document).map(wrap),
     tableText(withoutRepeats(comparison), width),
     "",
     tableText(health, width),

@@ -99,6 +99,31 @@ function doubtsOf(
   return [...names].map(([line, own]) => `${own.join(", ")} ${line}`);
 }
 
+const SIMULATOR: Readonly<Record<Verdict, string>> = {
+  agrees: "the simulator agrees with the cluster",
+  disagrees: "the simulator disagrees with the cluster",
+  "cannot tell": "whether the simulator agrees with the cluster cannot be told yet",
+};
+
+/** The simulator fed with the runs' own times, against the runs: a sentence for each configuration that has a verdict. */
+export function simulatorLines(document: ValidationDocument): readonly string[] {
+  return lettered(document).flatMap(({ letter, result: { simulator } }) => {
+    if (simulator === undefined) return [];
+    const { verdict, error, judgements, otherPathRatio } = simulator;
+    const errors = METRICS.filter((name) => error[name] !== undefined).map((name) => {
+      const interval = judgements[name]?.interval90;
+      const range = interval == null ? "" : ` (${formatInterval(interval)})`;
+      return `${metricLabel(name).text} by ${formatError(error[name])}${range}`;
+    });
+    const given =
+      errors.length === 0
+        ? ""
+        : `: given these runs' own times it is off in ${joined(errors, " and ")}`;
+    const paths = `${formatNumber(100 * otherPathRatio)}% of the requests took another path in it`;
+    return [`${letter}: ${SIMULATOR[verdict]}${given}; ${paths}`];
+  });
+}
+
 /** Of real models: the simulator's own error, each profile against the runs, and the next experiment. */
 export function judgedByLines(document: ValidationDocument): readonly string[] {
   return lettered(document).flatMap(({ letter, result: { judgedBy } }) => {
