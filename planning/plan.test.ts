@@ -754,7 +754,7 @@ const withDemand = (text: string): string =>
     .replaceAll("cv: 0.4 } }", "cv: 0.4 }, demand: { cpu: 1 } }");
 
 test("schedulers that refuse the scenario are not tried; its own is an error", () => {
-  const text = withDemand(TWO.replace("requests: 6000", "requests: 700"));
+  const text = withDemand(TWO.replace("requests: 6000", "requests: 1500"));
   const [{ best, explored }] = plansOf(text, { schedulers: ["nexus"] });
   expect(best?.scheduler).toBe("fifo");
   const [alone] = plansOf(text);
@@ -767,7 +767,7 @@ test("schedulers that refuse the scenario are not tried; its own is an error", (
 describe("a plan leaves out of its search", () => {
   const leftOut = (text: string, options: Partial<PlanOptions> = {}) =>
     plansOf(text, options)[0].notSearched;
-  const quick = TWO.replace("requests: 6000", "requests: 700");
+  const quick = TWO.replace("requests: 6000", "requests: 1500");
 
   test.each([
     ["nothing where all kinds are alike", quick, []],

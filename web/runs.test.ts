@@ -1,5 +1,6 @@
 /** The 2020 report's flow in Chromium, before a real gateway: send, change the scheduler, send again, and see both runs. */
 import { expect, test } from "vitest";
+import { IS_LONG } from "../checks/support/test-form.test-support.ts";
 import { deployed } from "../cluster/deployed.test-support.ts";
 import { inJson } from "../cluster/in-json.test-support.ts";
 import { hasChromium, ownChromium } from "../library/chromium.test-support.ts";
@@ -18,7 +19,7 @@ const DOCUMENT = scenarioSchema.parse({
 const chromium = ownChromium();
 const own = deployed({ document: DOCUMENT, backend: "replay", spareReplicas: 1 }, hasChromium);
 
-test.skipIf(!hasChromium)(
+test.skipIf(!hasChromium || !IS_LONG)(
   "the first click succeeds and keeps the focus; runs stay over a reload, each with its scheduler",
   async () => {
     const { page, problems } = await openPage(chromium.browser, own.http);
