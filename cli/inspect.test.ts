@@ -57,7 +57,7 @@ const some = <T>(all: readonly T[]): readonly T[] => (IS_LONG ? all : all.slice(
 const newFolder = (): string => mkdtempSync(join(scratch, "for-"));
 
 test("the scheduler for a scenario comes with its reasons and the command that checks it", async () => {
-  const set = ["--set", "workload.ratePerS=5", "--set", "workload.requests=300"];
+  const set = ["--set", "workload.ratePerS=5", "--set", "workload.requests=150"];
   const words = ["schedulers", "--for", "stock-prediction.yaml", ...set];
   const { code, stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
   expect(code).toBe(0);
@@ -73,7 +73,7 @@ test("the scheduler for a scenario comes with its reasons and the command that c
   expect(text).toContain(`the study's choice in such a case: ${decision.use?.name}\n`);
   expect(text).toContain(command);
   expect(command).toMatch(
-    /simulate \S*stock-prediction.yaml --set workload.ratePerS=5 --set workload.requests=300 --set 'run.compare.metrics=\["sloAttainmentRatio"\]' --set 'sweep=/,
+    /simulate \S*stock-prediction.yaml --set workload.ratePerS=5 --set workload.requests=150 --set 'run.compare.metrics=\["sloAttainmentRatio"\]' --set 'sweep=/,
   );
 });
 
@@ -151,7 +151,7 @@ test("a scheduler of one's own is tried, at the load that the command has too, w
 });
 
 test("engines for prompts and others for tokens keep their policies, and the note says so", async () => {
-  const words = ["schedulers", "--for", "prefill-apart.yaml", "--set", "workload.requests=300"];
+  const words = ["schedulers", "--for", "prefill-apart.yaml", "--set", "workload.requests=150"];
   const { stdout } = await tandemHere(SCENARIOS, [...words, "--json"]);
   const { answer, tried, values, notes } = JSON.parse(stdout) as WhichScheduler;
   expect(answer).toBe("distserve-prefill + distserve-decode");

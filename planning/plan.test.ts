@@ -766,7 +766,7 @@ test("schedulers that refuse the scenario are not tried; its own is an error", (
 
 describe("a plan leaves out of its search", () => {
   const leftOut = (text: string, options: Partial<PlanOptions> = {}) =>
-    plansOf(text, options)[0].notSearched;
+    plansOf(text, { schedulers: [], ...options })[0].notSearched;
   const quick = TWO.replace("requests: 6000", "requests: 1500");
 
   test.each([

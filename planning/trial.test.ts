@@ -30,7 +30,7 @@ function confirmed(
 }
 
 const ERROR = 0.05;
-const SEEDS = IS_LONG ? 200 : 40;
+const SEEDS = IS_LONG ? 200 : 24;
 
 describe("a confirmation", () => {
   test("says yes where the SLO is kept, at the first look where that is clear", () => {

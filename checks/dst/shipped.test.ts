@@ -15,7 +15,7 @@ const FILES = readdirSync(FOLDER, { recursive: true, encoding: "utf8" }).filter(
 );
 /** Times of the demo's models, which each machine measures for itself. */
 const MEASURED = join(import.meta.dirname, "../../bench/study/measured");
-const REQUESTS = 250;
+const REQUESTS = 180;
 
 /** As a cluster runs it: without the terms that only the simulator has. */
 function deployed(document: ScenarioDocument): ScenarioDocument {
